@@ -1,0 +1,42 @@
+"""Who is calling, and what one call may still spend of its time."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One RPC as the door saw it.
+
+    `deadline` is a moment on the event loop's clock (seconds), made once at the door.
+    """
+
+    method: str
+    request_id: str
+    deadline: float
+    peer: str = ""
+    session_id: str = ""
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the caller showed: the bearer token as sent, or None when there was none."""
+
+    bearer: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A verified identity. Only an authenticator makes one.
+
+    `expires_at` is in seconds since the epoch; `credential_id` names the credential for revocation
+    (`jti` of a token, the prefix of an API key), never the credential itself.
+    """
+
+    tenant: str
+    subject: str
+    client_id: str
+    scopes: frozenset[str]
+    expires_at: float
+    credential_id: str
+    key_id: str = ""

@@ -1,0 +1,57 @@
+"""What a tenant may do, as the operator configured it; replaced whole when the configuration changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from gateway.domain.turn import SearchMode
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLimits:
+    """The ceilings of one tenant; 0 = no limit of that kind. Money is in USD here, as operators write it."""
+
+    requests_per_minute: int = 600
+    tokens_per_minute: int = 200_000
+    concurrent_streams: int = 50
+    usd_per_day: float = 10.0
+    usd_per_month: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One tenant's policy. `models` and `search_providers` are shell patterns; nothing listed = nothing allowed."""
+
+    name: str
+    models: tuple[str, ...] = ("*",)
+    search_providers: tuple[str, ...] = ("*",)
+    limits: TenantLimits = field(default_factory=TenantLimits)
+    suspended: bool = False
+    search_mode: SearchMode = SearchMode.AUTO
+    allow_degraded: bool = True
+    max_output_tokens: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def may_use_model(self, model: str) -> bool:
+        """Whether the allow-list names this model."""
+        return any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def may_search_with(self, provider: str) -> bool:
+        """Whether the allow-list names this search provider."""
+        return any(fnmatchcase(provider, pattern) for pattern in self.search_providers)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    """Every tenant of the configuration; one that is not named gets the defaults, or none at all."""
+
+    defaults: Tenant
+    named: Mapping[str, Tenant] = field(default_factory=dict)
+    known_only: bool = False
+
+    def get(self, name: str) -> Tenant | None:
+        """The policy of `name`, or None where only known tenants are served and it is not one."""
+        found = self.named.get(name)
+        if found is not None or self.known_only:
+            return found
+        return replace(self.defaults, name=name)

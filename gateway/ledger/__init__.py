@@ -1,0 +1,41 @@
+"""The books: one receipt for every turn, however it ends, kept across restarts.
+
+A store is never waited for on the event loop's own thread, writes in groups, and never forgets an open receipt:
+what a dead process left open is closed as `worker_lost` at the next start.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.domain.receipt import Receipt
+
+
+class Ledger(Protocol):
+    """Stores receipts. `(tenant, session_id, turn_id)` and `receipt_id` are unique."""
+
+    async def open(self, receipt: Receipt) -> Receipt | None:
+        """Writes an open receipt durably; the one that already stands under its turn, if any, and writes nothing.
+
+        Raises OperatorError(AUDIT_UNAVAILABLE) when nothing can be written: the turn must not start.
+        """
+        ...
+
+    async def close(self, receipt: Receipt) -> None:
+        """Writes the settled receipt over the open one; a receipt that is closed stays as it is."""
+        ...
+
+    async def get(self, tenant: str, receipt_id: str) -> Receipt | None:
+        """A receipt of this tenant's, or None; sees every `open` and `close` that was called before."""
+        ...
+
+    async def find(self, tenant: str, session_id: str, turn_id: str) -> Receipt | None:
+        """The receipt of this turn, or None; sees every `open` and `close` that was called before."""
+        ...
+
+    async def recent(self, tenant: str | None, limit: int) -> Sequence[Receipt]:
+        """The newest receipts first, of one tenant or (for the operator) of all."""
+        ...
+
+    async def aclose(self) -> None:
+        """Writes what is waiting, then closes the store."""
+        ...

@@ -1,0 +1,71 @@
+"""Model providers: a prompt in, what the model says out, exactly as it arrives.
+
+A provider is an async generator, the only kind in the house. It yields what has already arrived, together, and
+never waits to fill a batch. It is closed (`aclose`) by whoever opened it, and closes its upstream connection then.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.domain.events import ModelEvent, Source
+from gateway.domain.turn import Generation, Message, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is and can do. Prices are not here: they are the price book's."""
+
+    name: str
+    owner: str
+    provider: str
+    context_tokens: int
+    max_output_tokens: int
+    capabilities: tuple[str, ...] = ()
+    local: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One call to a model, ready to send.
+
+    `messages` already contain the fenced evidence; `question` and `sources` are the same for a provider that
+    reads them as data. `generation.max_tokens` is effective (never 0). `user_id` is opaque. `deadline` is a
+    moment on the event loop's clock.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    generation: Generation
+    tools: tuple[Tool, ...]
+    question: str
+    sources: tuple[Source, ...]
+    user_id: str
+    deadline: float
+
+
+class ModelProvider(Protocol):
+    """One way to reach models."""
+
+    @property
+    def name(self) -> str:
+        """The name on receipts and in `served_by`: the file's own."""
+        ...
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """The models it serves."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """Yields what arrived together, in order, non-empty each time; the last holds exactly one `Finished`.
+
+        An empty sequence is a sign of life that is no progress (a keep-alive). Raises UpstreamError, before
+        the first event or after it; a stream that ends without `Finished` is an error, never a clean end.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        ...
