@@ -71,7 +71,7 @@ class GatewayError(Exception):
     `facts` go to ErrorInfo.metadata. `retry_after_s` is set only where a retry helps.
     """
 
-    def __init__(  # noqa: PLR0913 - the record of an error, all by keyword
+    def __init__(
         self,
         reason: Reason,
         message: str,

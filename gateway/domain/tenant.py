@@ -20,7 +20,7 @@ class TenantLimits:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One tenant's policy. `models` and `search_providers` are shell patterns; nothing listed = nothing allowed."""
+    """One tenant's policy. `models` and `search_providers` are shell patterns; none listed = none allowed."""
 
     name: str
     models: tuple[str, ...] = ("*",)

@@ -59,9 +59,9 @@ class ModelProvider(Protocol):
         ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """Yields what arrived together, in order, non-empty each time; the last holds exactly one `Finished`.
+        """Yields what arrived together, in order; the last sequence holds exactly one `Finished`.
 
-        An empty sequence is a sign of life that is no progress (a keep-alive). Raises UpstreamError, before
+        An empty sequence is a sign of life that is no progress (a keep-alive comment). Raises UpstreamError, before
         the first event or after it; a stream that ends without `Finished` is an error, never a clean end.
         """
         ...
