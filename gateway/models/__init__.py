@@ -61,7 +61,7 @@ class ModelProvider(Protocol):
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """Yields what arrived together, in order; the last sequence holds exactly one `Finished`.
 
-        An empty sequence is a sign of life that is no progress (a keep-alive comment). Raises UpstreamError, before
+        An empty sequence is a sign of life that is no progress (a keep-alive). Raises UpstreamError, before
         the first event or after it; a stream that ends without `Finished` is an error, never a clean end.
         """
         ...
