@@ -26,15 +26,13 @@ class Finish(Enum):
 class TextDelta:
     """Answer text, reasoning or refusal that arrived together.
 
-    When both texts are set, the reasoning came first. `events` counts the upstream events folded into it;
-    `offset` is the UTF-8 byte offset of `text` in the answer, set by the pipeline.
+    When both texts are set, the reasoning came first. `events` counts the upstream events folded into it.
     """
 
     text: str = ""
     reasoning: str = ""
     refusal: str = ""
     events: int = 1
-    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Tenant:
 class Tenants:
     """Every tenant of the configuration; one that is not named gets the defaults, or none at all."""
 
-    defaults: Tenant
+    defaults: Tenant = Tenant("default")
     named: Mapping[str, Tenant] = field(default_factory=dict)
     known_only: bool = False
 

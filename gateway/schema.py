@@ -1,0 +1,175 @@
+"""Reads one TOML table into one frozen dataclass, by its types; collects every fault instead of the first."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+Check = Callable[[Any], str | None]  # Any: a check sees whichever type its field has
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+def setting(default: Any, *, env: str = "", secret: bool = False, check: Check | None = None) -> Any:
+    """A field of a settings table.
+
+    `env` is its variable where that is not GATEWAY_<SECTION>_<KEY>; a secret may be given as `<NAME>_FILE`
+    and never appears in a repr; `check` returns what is wrong with a value, or None.
+    """
+    return field(default=default, repr=not secret, metadata={"env": env, "secret": secret, "check": check})
+
+
+def address(value: str) -> str | None:
+    """A `host:port` to listen on or connect to; port 0 asks for a free one."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        return f"{value!r} is not host:port, for example 127.0.0.1:50051"
+    return None
+
+
+def url(value: str) -> str | None:
+    """An absolute http or https URL."""
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        return f"{value!r} is not an http(s) URL"
+    return None
+
+
+def positive(value: float) -> str | None:
+    """A number above zero."""
+    return None if value > 0 else f"{value} must be above 0"
+
+
+def not_negative(value: float) -> str | None:
+    """A number that is zero or more."""
+    return None if value >= 0 else f"{value} must not be negative"
+
+
+def one_of(*words: str) -> Check:
+    """One of these words."""
+
+    def check(value: str) -> str | None:
+        return None if value in words else f"{value!r} is none of {', '.join(words)}"
+
+    return check
+
+
+def read_table(
+    shape: type[T], table: object, environment: Mapping[str, str], section: str, faults: list[str]
+) -> T:
+    """`shape` filled from the environment, then the table, then its defaults; faults are appended, not raised."""
+    if not isinstance(table, dict):
+        faults.append(f"[{section}] must be a table")
+        table = {}
+    known = {f.name: f for f in fields(shape)}  # type: ignore[arg-type]  # every shape is a dataclass
+    faults += unknown_names(section, table, known)
+    hints = get_type_hints(shape)
+    values: dict[str, object] = {}
+    for name, spec in known.items():
+        label = f"{section}.{name}" if section else name
+        raw = _from_environment(spec, label, environment, faults)
+        if raw is None and name in table:
+            raw = table[name]
+        if raw is not None:
+            value = _convert(raw, hints[name], label, faults)
+            wrong = spec.metadata.get("check")
+            fault = wrong(value) if wrong and value is not MISSING else None
+            if fault:
+                faults.append(f"{label}: {fault}")
+            elif value is not MISSING:
+                values[name] = value
+    return shape(**values)
+
+
+def unknown_names(section: str, table: Mapping[str, object], known: Mapping[str, object]) -> list[str]:
+    """One fault for each name that nothing reads, with the nearest known one."""
+    faults = []
+    for name in table.keys() - known.keys():
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+        faults.append(f"{section + '.' if section else ''}{name}: unknown setting{hint}")
+    return sorted(faults)
+
+
+def environment_name(spec: "Field[Any]", label: str) -> str:
+    """The variable that overrides a setting."""
+    return spec.metadata.get("env") or "GATEWAY_" + label.upper().replace(".", "_").replace("-", "_")
+
+
+def _from_environment(
+    spec: "Field[Any]", label: str, environment: Mapping[str, str], faults: list[str]
+) -> str | None:
+    variable = environment_name(spec, label)
+    if variable in environment:
+        return environment[variable]
+    if spec.metadata.get("secret") and variable + "_FILE" in environment:
+        path = Path(environment[variable + "_FILE"])
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            faults.append(f"{variable}_FILE: cannot read {path}")
+    return None
+
+
+def _convert(raw: object, hint: object, label: str, faults: list[str]) -> object:
+    try:
+        return _converters[cast("type", hint)](raw)
+    except (ValueError, TypeError) as error:
+        faults.append(f"{label}: {error}")
+        return MISSING
+
+
+def _to_bool(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    if isinstance(raw, str) and raw.lower() in TRUE | FALSE:
+        return raw.lower() in TRUE
+    raise ValueError(f"{raw!r} is neither true nor false")
+
+
+def _to_int(raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        raise ValueError(f"{raw!r} is not a whole number")
+    try:
+        return int(raw)
+    except ValueError:
+        raise ValueError(f"{raw!r} is not a whole number") from None
+
+
+def _to_float(raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise ValueError(f"{raw!r} is not a number")
+    try:
+        number = float(raw)
+    except ValueError:
+        raise ValueError(f"{raw!r} is not a number") from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(f"{raw!r} is not a finite number")
+    return number
+
+
+def _to_str(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError(f"{raw!r} is not text")
+    return raw
+
+
+def _to_words(raw: object) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        return tuple(word.strip() for word in raw.split(",") if word.strip())
+    if isinstance(raw, list) and all(isinstance(word, str) for word in raw):
+        return tuple(raw)
+    raise ValueError(f"{raw!r} is not a list of words")
+
+
+_converters: dict[object, Callable[[object], object]] = {
+    bool: _to_bool,
+    int: _to_int,
+    float: _to_float,
+    str: _to_str,
+    tuple[str, ...]: _to_words,
+}

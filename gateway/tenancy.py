@@ -1,0 +1,87 @@
+"""Reads the tenants of the configuration file: defaults, and each tenant over them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+
+from gateway import schema
+from gateway.domain.tenant import Tenant, TenantLimits, Tenants
+from gateway.domain.turn import SearchMode
+
+TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+POLICY_KEYS = {f.name for f in fields(Tenant)} - {"name"}
+
+
+def read_tenants(document: Mapping[str, object], faults: list[str]) -> Tenants:
+    """The tenants of the whole file; faults are appended, not raised."""
+    defaults_table = _table(document.get("tenant_defaults", {}), "tenant_defaults", faults)
+    known_only = defaults_table.pop("known_tenants_only", document.get("known_tenants_only", False))
+    if not isinstance(known_only, bool):
+        faults.append("known_tenants_only: must be true or false")
+    defaults = _tenant(Tenant("default"), defaults_table, "tenant_defaults", faults)
+    named = {}
+    for name, value in _table(document.get("tenants", {}), "tenants", faults).items():
+        if TENANT_NAME.fullmatch(name) is None:
+            faults.append(f"tenants.{name}: a tenant is named [a-z0-9][a-z0-9-]*, at most 63 characters")
+        table = _table(value, f"tenants.{name}", faults)
+        named[name] = _tenant(replace(defaults, name=name), table, f"tenants.{name}", faults)
+    return Tenants(defaults=defaults, named=named, known_only=known_only is True)
+
+
+def _table(value: object, section: str, faults: list[str]) -> dict[str, object]:
+    if isinstance(value, dict):
+        return dict(value)
+    faults.append(f"[{section}] must be a table")
+    return {}
+
+
+def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[str]) -> Tenant:
+    faults += schema.unknown_names(section, table, dict.fromkeys(POLICY_KEYS))
+    limits = _limits(base.limits, table.pop("limits", {}), f"{section}.limits", faults)
+    search_mode = _search_mode(base.search_mode, table.pop("search_mode", None), section, faults)
+    labels = _table(table.pop("labels", dict(base.labels)), f"{section}.labels", faults)
+    kept: dict[str, object] = {}
+    for name, value in table.items():
+        if name in POLICY_KEYS and _fits(getattr(base, name), value):
+            kept[name] = tuple(value) if isinstance(value, list) else value
+        elif name in POLICY_KEYS:
+            faults.append(f"{section}.{name}: {value!r} is not of the kind of {getattr(base, name)!r}")
+    return replace(
+        base,
+        limits=limits,
+        search_mode=search_mode,
+        labels={key: str(value) for key, value in labels.items()},
+        **kept,  # type: ignore[arg-type]  # each value was held against the kind of its default
+    )
+
+
+def _fits(example: object, value: object) -> bool:
+    if isinstance(example, tuple):
+        return isinstance(value, list) and all(isinstance(word, str) for word in value)
+    return type(value) is type(example)
+
+
+def _search_mode(base: SearchMode, value: object, section: str, faults: list[str]) -> SearchMode:
+    if value is None:
+        return base
+    for mode in SearchMode:
+        if value == mode.value:
+            return mode
+    faults.append(f"{section}.search_mode: {value!r} is none of never, auto, always")
+    return base
+
+
+def _limits(base: TenantLimits, value: object, section: str, faults: list[str]) -> TenantLimits:
+    table = _table(value, section, faults)
+    merged = {**asdict(base)}
+    faults += schema.unknown_names(section, table, merged)
+    for name, amount in table.items():
+        if name not in merged:
+            continue
+        whole = isinstance(merged[name], int)
+        if isinstance(amount, bool) or not isinstance(amount, int if whole else int | float) or amount < 0:
+            kind = "a whole number" if whole else "a number"
+            faults.append(f"{section}.{name}: {amount!r} is not {kind} that is zero (no limit) or more")
+        else:
+            merged[name] = amount if whole else float(amount)
+    return TenantLimits(**merged)
