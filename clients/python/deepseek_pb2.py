@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0e\x64\x65\x65pseek.proto\x12\x08\x64\x65\x65pseek\"0\n\x0cModelRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nmax_tokens\x18\x02 \x01(\x05\"\x1d\n\rModelResponse\x12\x0c\n\x04text\x18\x01 \x01(\t2N\n\x08\x44\x65\x65pSeek\x12\x42\n\rStreamPredict\x12\x16.deepseek.ModelRequest\x1a\x17.deepseek.ModelResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0e\x64\x65\x65pseek.proto\x12\x08\x64\x65\x65pseek\"0\n\x0cModelRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nmax_tokens\x18\x02 \x01(\x05\"\x1d\n\rModelResponse\x12\x0c\n\x04text\x18\x01 \x01(\t2N\n\x08\x44\x65\x65pSeek\x12\x42\n\rStreamPredict\x12\x16.deepseek.ModelRequest\x1a\x17.deepseek.ModelResponse0\x01\x42M\n\x19inferencegateway.deepseekP\x01Z.inference-gateway.example/go/deepseek;deepseekb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'deepseek_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\031inferencegateway.deepseekP\001Z.inference-gateway.example/go/deepseek;deepseek'
   _globals['_MODELREQUEST']._serialized_start=28
   _globals['_MODELREQUEST']._serialized_end=76
   _globals['_MODELRESPONSE']._serialized_start=78

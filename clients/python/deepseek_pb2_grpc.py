@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class DeepSeekStub:
-    """Missing associated documentation comment in .proto file."""
+    """DeepSeek answers one question per call through the gateway's DeepSeek upstream, or through
+    whichever model the operator made the default.
+
+    Calls carry `authorization: Bearer <token>` in their metadata and need the scope `model.stream`.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -42,10 +46,22 @@ class DeepSeekStub:
 
 
 class DeepSeekServicer:
-    """Missing associated documentation comment in .proto file."""
+    """DeepSeek answers one question per call through the gateway's DeepSeek upstream, or through
+    whichever model the operator made the default.
+
+    Calls carry `authorization: Bearer <token>` in their metadata and need the scope `model.stream`.
+    """
 
     def StreamPredict(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """StreamPredict answers one question and streams the text as it arrives from the model.
+
+        Nothing is sent before the first text, so a call that fails earlier can be retried by any gRPC
+        client. Failures are gRPC statuses with `google.rpc` details. What the messages have no room
+        for travels in trailing metadata: `gateway-receipt-id`, `gateway-model`, `gateway-usage-bin` (a
+        serialized `gateway.v1.Usage`) and `gateway-notice-bin` (a serialized `gateway.v1.Notice`,
+        repeated). Whether the web is searched for the answer is the tenant's setting, shipped as
+        automatic.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -67,7 +83,11 @@ def add_DeepSeekServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeepSeek:
-    """Missing associated documentation comment in .proto file."""
+    """DeepSeek answers one question per call through the gateway's DeepSeek upstream, or through
+    whichever model the operator made the default.
+
+    Calls carry `authorization: Bearer <token>` in their metadata and need the scope `model.stream`.
+    """
 
     @staticmethod
     def StreamPredict(request,

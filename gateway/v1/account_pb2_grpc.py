@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class AccountStub:
-    """Missing associated documentation comment in .proto file."""
+    """Account shows callers their own tenant's limits and receipts. Any valid token may call it, and
+    nothing of another tenant is ever visible through it.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -47,16 +49,21 @@ class AccountStub:
 
 
 class AccountServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Account shows callers their own tenant's limits and receipts. Any valid token may call it, and
+    nothing of another tenant is ever visible through it.
+    """
 
     def GetLimits(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """GetLimits reports every limit of the caller's tenant as it stands now. Asking uses nothing up.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReceipt(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """GetReceipt returns one receipt. An id that does not exist and the id of another tenant's
+        receipt are answered alike, with NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -83,7 +90,9 @@ def add_AccountServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Account:
-    """Missing associated documentation comment in .proto file."""
+    """Account shows callers their own tenant's limits and receipts. Any valid token may call it, and
+    nothing of another tenant is ever visible through it.
+    """
 
     @staticmethod
     def GetLimits(request,

@@ -26,7 +26,14 @@ if _version_not_supported:
 
 
 class InferenceStub:
-    """Missing associated documentation comment in .proto file."""
+    """Inference answers turns. A turn is whole in itself: it carries its own history, because the
+    server remembers no conversation.
+
+    Calls carry `authorization: Bearer <token>` in their metadata. Every status has `google.rpc`
+    details, with the reason in ErrorInfo, and `x-request-id` is echoed in trailing metadata always.
+    A turn has exactly one receipt from the moment at which it is reserved; a call that is refused
+    before that has none.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -57,31 +64,48 @@ class InferenceStub:
 
 
 class InferenceServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Inference answers turns. A turn is whole in itself: it carries its own history, because the
+    server remembers no conversation.
+
+    Calls carry `authorization: Bearer <token>` in their metadata. Every status has `google.rpc`
+    details, with the reason in ErrorInfo, and `x-request-id` is echoed in trailing metadata always.
+    A turn has exactly one receipt from the moment at which it is reserved; a call that is refused
+    before that has none.
+    """
 
     def Converse(self, request_iterator, context):
-        """many turns on one stream
+        """Converse runs many turns on one stream, up to 8 of them at once. It needs the scope
+        `model.stream`.
+
+        Trouble with one turn is a `fault` and an `end` frame, and the stream lives on; trouble with
+        the stream itself is a gRPC status. Closing the client's half means "no more input", and
+        running turns still finish. A stream lasts at most 900 seconds, and `go_away` comes before
+        that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Generate(self, request, context):
-        """one turn, no client half: bridge, grpcurl
+        """Generate runs one turn and streams its frames. It needs the scope `model.stream`.
+
+        Trouble after the first frame is an `end` frame and then the status; trouble before it is the
+        status alone, and `fault` is never sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """unary: the fold of Generate
+        """Complete runs one turn and returns the frames of Generate folded into one message. It needs the
+        scope `model.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """what this caller may use
+        """ListModels names the models that the caller's tenant may use. It needs the scope `model.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,7 +143,14 @@ def add_InferenceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Inference:
-    """Missing associated documentation comment in .proto file."""
+    """Inference answers turns. A turn is whole in itself: it carries its own history, because the
+    server remembers no conversation.
+
+    Calls carry `authorization: Bearer <token>` in their metadata. Every status has `google.rpc`
+    details, with the reason in ErrorInfo, and `x-request-id` is echoed in trailing metadata always.
+    A turn has exactly one receipt from the moment at which it is reserved; a call that is refused
+    before that has none.
+    """
 
     @staticmethod
     def Converse(request_iterator,
