@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 from urllib.parse import urlsplit
@@ -147,7 +148,7 @@ def _to_float(raw: object) -> float:
         number = float(raw)
     except ValueError:
         raise ValueError(f"{raw!r} is not a number") from None
-    if number != number or number in (float("inf"), float("-inf")):
+    if not isfinite(number):
         raise ValueError(f"{raw!r} is not a finite number")
     return number
 

@@ -6,7 +6,7 @@ Every fault is listed at once. `[section] key` is also GATEWAY_<SECTION>_<KEY>, 
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -144,6 +144,20 @@ class Settings:
         return Path(self.data.dir)
 
 
+SECTIONS: dict[str, type] = {
+    "grpc": Grpc,
+    "metrics": Metrics,
+    "jwt": Jwt,
+    "jwks": Jwks,
+    "deepseek": DeepSeek,
+    "search": Search,
+    "timers": Timers,
+    "billing": Billing,
+    "log": Log,
+    "data": Data,
+}
+
+
 def load(path: str | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises ConfigurationError with every fault."""
     environment = os.environ if environment is None else environment
@@ -178,16 +192,15 @@ def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
 
 
 def _assemble(document: dict[str, object], environment: Mapping[str, str], faults: list[str]) -> Settings:
-    sections = {f.name: f.default_factory for f in fields(Settings) if f.name not in ("tenants", "workers")}
-    known = {*sections, "workers", "tenants", "tenant_defaults", "known_tenants_only"}
+    known = {*SECTIONS, "workers", "tenants", "tenant_defaults", "known_tenants_only"}
     faults += schema.unknown_names("", document, dict.fromkeys(known))
-    values = {
-        name: read_table(shape, document.get(name, {}), environment, name, faults)  # type: ignore[arg-type]
-        for name, shape in sections.items()
+    values: dict[str, object] = {
+        name: read_table(shape, document.get(name, {}), environment, name, faults)
+        for name, shape in SECTIONS.items()
     }
     top = read_table(_Top, {k: document[k] for k in ("workers",) if k in document}, environment, "", faults)
     tenants = read_tenants(document, faults)
-    return Settings(**values, tenants=tenants, workers=top.workers)  # type: ignore[arg-type]
+    return Settings(**values, tenants=tenants, workers=top.workers)  # type: ignore[arg-type]  # built from the fields' own types
 
 
 @dataclass(frozen=True, slots=True)

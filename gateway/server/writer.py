@@ -1,0 +1,73 @@
+"""Writes the frames of one stream: numbered without holes, one at a time, with a heartbeat when it is quiet."""
+
+import asyncio
+from types import TracebackType
+from typing import Protocol, Self
+
+import grpc.aio
+
+from gateway.domain.errors import CallerLeft
+from gateway.v1 import inference_pb2
+
+
+class FrameContext(Protocol):
+    """The part of a gRPC context that a stream of frames needs."""
+
+    async def write(self, message: inference_pb2.ServerFrame, /) -> None:
+        """Sends one message, waiting while the caller's window is full."""
+        ...
+
+
+class FrameWriter:
+    """Use as `async with`: leaving stops the heartbeat. `sent` is the number of frames written so far."""
+
+    def __init__(self, context: FrameContext, heartbeat_s: float) -> None:
+        self._context = context
+        self._heartbeat_s = heartbeat_s
+        self._loop = asyncio.get_running_loop()
+        # Turns of one stream and the heartbeat share the stream, and gRPC takes one message at a time.
+        self._turn_to_write = asyncio.Lock()
+        self._last_write = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat: asyncio.Task[None] | None = None
+        self.sent = 0
+
+    async def write(self, frame: inference_pb2.ServerFrame) -> None:
+        """Sends one frame. Raises CallerLeft when nobody is there to read it."""
+        async with self._turn_to_write:
+            self.sent += 1
+            frame.seq = self.sent
+            try:
+                await self._context.write(frame)
+            except grpc.aio.InternalError as error:
+                # The call ended while the message was waiting to be sent.
+                raise CallerLeft from error
+            self._last_write = self._loop.time()
+
+    async def __aenter__(self) -> Self:
+        self._timer = self._loop.call_later(self._heartbeat_s, self._wake)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beat is not None:
+            self._beat.cancel()
+            await asyncio.wait([self._beat])
+
+    def _wake(self) -> None:
+        quiet_s = self._loop.time() - self._last_write
+        if quiet_s < self._heartbeat_s:
+            self._timer = self._loop.call_later(self._heartbeat_s - quiet_s, self._wake)
+            return
+        self._timer = self._loop.call_later(self._heartbeat_s, self._wake)
+        if not self._turn_to_write.locked():
+            self._beat = self._loop.create_task(self._send_heartbeat())
+
+    async def _send_heartbeat(self) -> None:
+        try:
+            await self.write(inference_pb2.ServerFrame(heartbeat=inference_pb2.Heartbeat()))
+        except CallerLeft:
+            return
