@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# buf would keep an empty cache in the home folder, or here where there is none.
+export BUF_CACHE_DIR := $(CURDIR)/$(VENV)/cache
 UV_VERSION := 0.13.8
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
@@ -36,7 +38,7 @@ check: $(VENV)/.dev ## format, lint, types and protos, changing nothing
 # One call for the package that the gateway serves, one for the frozen file of the six-line client: stubs of
 # proto/gateway/v1 import each other as gateway.v1, so they can live nowhere else.
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
-generate = $(PROTOC) --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1)
+generate = $(PROTOC) --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1)
 
 proto: $(VENV)/.dev ## write the Python stubs anew from proto/
 	$(call generate,.) proto/gateway/v1/*.proto
