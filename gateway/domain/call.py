@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from gateway.domain.tenant import Tenant
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -40,3 +42,12 @@ class Caller:
     expires_at: float
     credential_id: str
     key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A call that was let in: who calls, as what, and what their tenant may do."""
+
+    call: Call
+    caller: Caller
+    tenant: Tenant

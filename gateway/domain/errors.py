@@ -117,3 +117,8 @@ def invalid(field: str, description: str) -> CallerError:
         f"{field}: {description}" if field else description,
         fields=(FieldViolation(field, description),),
     )
+
+
+def internal() -> GatewayError:
+    """What a caller is told of a bug: nothing."""
+    return GatewayError(Reason.INTERNAL, "internal error; report it with the request id")

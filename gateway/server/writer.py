@@ -30,19 +30,30 @@ class FrameWriter:
         self._last_write = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._beat: asyncio.Task[None] | None = None
+        self._held: inference_pb2.ServerFrame | None = None
         self.sent = 0
 
     async def write(self, frame: inference_pb2.ServerFrame) -> None:
         """Sends one frame. Raises CallerLeft when nobody is there to read it."""
         async with self._turn_to_write:
-            self.sent += 1
-            frame.seq = self.sent
-            try:
-                await self._context.write(frame)
-            except grpc.aio.InternalError as error:
-                # The call ended while the message was waiting to be sent.
-                raise CallerLeft from error
-            self._last_write = self._loop.time()
+            if self._held is not None:
+                held, self._held = self._held, None
+                await self._send(held)
+            await self._send(frame)
+
+    def hold(self, frame: inference_pb2.ServerFrame) -> None:
+        """Keeps a frame back until another one is written, and sends it just before."""
+        self._held = frame
+
+    async def _send(self, frame: inference_pb2.ServerFrame) -> None:
+        self.sent += 1
+        frame.seq = self.sent
+        try:
+            await self._context.write(frame)
+        except grpc.aio.InternalError as error:
+            # The call ended while the message was waiting to be sent.
+            raise CallerLeft from error
+        self._last_write = self._loop.time()
 
     async def __aenter__(self) -> Self:
         self._timer = self._loop.call_later(self._heartbeat_s, self._wake)

@@ -1,0 +1,25 @@
+"""What is known of a turn once it is over: its receipt, and how it felt to wait for it."""
+
+from dataclasses import dataclass
+
+from gateway.domain.call import Call
+from gateway.domain.receipt import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """One per turn, made when it is settled. Times in seconds.
+
+    `first_output_s` is None when nothing came; `longest_gap_s` is the longest wait between two batches of output;
+    `batches` counts them and `events` the upstream events in them. `upstream_failures` are the reasons of attempts
+    that failed.
+    """
+
+    call: Call
+    receipt: Receipt
+    duration_s: float
+    first_output_s: float | None
+    longest_gap_s: float
+    batches: int
+    events: int
+    upstream_failures: tuple[str, ...] = ()

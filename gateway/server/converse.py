@@ -1,0 +1,229 @@
+"""`Converse`: one coroutine reads what the caller sends, one task answers each turn, one writer sends frames."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from gateway.domain.call import Caller, Visitor
+from gateway.domain.errors import CallerError, CallerLeft, GatewayError, Reason, invalid
+from gateway.domain.events import Finish, TurnEnd, TurnEvent
+from gateway.domain.failure import TurnFailed
+from gateway.domain.turn import Turn
+from gateway.domain.usage import Usage
+from gateway.pipeline import Pipeline
+from gateway.server.door import Context, Door, Malformed
+from gateway.server.frames import TurnFrames, timestamp
+from gateway.server.requests import read_turn
+from gateway.server.running import Running, draining, overdue
+from gateway.server.writer import FrameWriter
+from gateway.v1 import inference_pb2
+from gateway.watch import Watch
+
+MAX_TURNS = 8
+GO_AWAY_AHEAD_S = 60.0
+SESSION_ID_LENGTH = 128
+
+ServerFrame = inference_pb2.ServerFrame
+
+
+class Converse:
+    """Opens conversations; what they share."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        pipeline: Pipeline,
+        running: Running,
+        heartbeat_s: float,
+        new_id: Callable[[], str],
+        version: str,
+    ) -> None:
+        self.door = door
+        self.pipeline = pipeline
+        self.running = running
+        self.heartbeat_s = heartbeat_s
+        self.new_id = new_id
+        self.version = version
+
+    async def converse(
+        self,
+        visitor: Visitor,
+        requests: AsyncIterator[inference_pb2.ClientFrame | Malformed],
+        context: Context,
+    ) -> None:
+        """Many turns on one stream, several at once; returns after the half-close, when all have ended."""
+        async with FrameWriter(context, self.heartbeat_s) as writer:
+            conversation = Conversation(self, visitor, writer)
+            with self.running.conversation(conversation.go_away):
+                await conversation.hold(requests)
+
+
+class Conversation:
+    """One stream and the turns on it."""
+
+    def __init__(self, shared: Converse, visitor: Visitor, writer: FrameWriter) -> None:
+        self._shared = shared
+        self._visitor = visitor
+        self._writer = writer
+        self._watches: dict[str, Watch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch = Watch(visitor.call.deadline, overdue())
+        self._frames_read = 0
+        self._leaving = False
+
+    async def hold(self, requests: AsyncIterator[inference_pb2.ClientFrame | Malformed]) -> None:
+        """Reads to the caller's half-close, then waits for the turns that are still running."""
+        loop = asyncio.get_running_loop()
+        ahead = loop.call_at(self._visitor.call.deadline - GO_AWAY_AHEAD_S, self.go_away)
+        try:
+            async with self._watch:
+                async for request in requests:
+                    await self._read(request)
+                if not self._frames_read:
+                    raise invalid("", "the stream ended before its first frame; send a turn")
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        finally:
+            ahead.cancel()
+            await self._end_turns()
+
+    def go_away(self) -> None:
+        """Takes no more turns: tells the caller, and ends the stream once none is running."""
+        if not self._leaving:
+            self._leaving = True
+            self._spawn(self._say_go_away())
+
+    async def _say_go_away(self) -> None:
+        frame = inference_pb2.GoAway(reason="draining" if self._shared.running.draining else "stream_age")
+        await self._writer.write(ServerFrame(go_away=frame))
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        if self._leaving and not self._watches:
+            self._watch.stop(draining())
+
+    async def _read(self, request: inference_pb2.ClientFrame | Malformed) -> None:
+        self._frames_read += 1
+        if isinstance(request, Malformed):
+            raise invalid("", f"frame {self._frames_read} is no valid ClientFrame")
+        match request.WhichOneof("frame"):
+            case "turn":
+                await self._start(request.turn)
+            case "cancel":
+                self._cancel(request.cancel.turn_id)
+            case "open":
+                await self._open(request.open)
+            case "credential":
+                await self._swap_credential(request.credential.bearer)
+            case "heartbeat":
+                await self._writer.write(ServerFrame(heartbeat=request.heartbeat))
+            case _:
+                raise invalid(
+                    "frame", f"frame {self._frames_read} is empty, or of a kind this version does not know"
+                )
+
+    async def _open(self, opening: inference_pb2.Open) -> None:
+        if self._frames_read > 1:
+            raise CallerError(Reason.PROTOCOL_STATE, "open comes first on a stream, and once")
+        if len(opening.session_id) > SESSION_ID_LENGTH or not opening.session_id.isprintable():
+            raise invalid("open.session_id", f"use at most {SESSION_ID_LENGTH} printable characters")
+        call = replace(self._visitor.call, session_id=opening.session_id)
+        self._visitor = replace(self._visitor, call=call)
+        opened = inference_pb2.Opened(
+            session_id=opening.session_id or self._shared.new_id(), server_version=self._shared.version
+        )
+        expires = self._visitor.caller.expires_at
+        if expires:
+            opened.credential_expires.CopyFrom(timestamp(expires))
+        await self._writer.write(ServerFrame(opened=opened))
+
+    async def _swap_credential(self, bearer: str) -> None:
+        caller = await self._shared.door.authenticate(bearer)
+        before = self._visitor.caller
+        if (caller.tenant, caller.subject) != (before.tenant, before.subject):
+            raise CallerError(
+                Reason.CREDENTIAL_MISMATCH, "a new credential must be of the same subject and tenant"
+            )
+        self._visitor = replace(self._visitor, caller=caller)
+
+    def _cancel(self, turn_id: str) -> None:
+        """An unknown id is a turn that has just ended: nothing to do."""
+        for running_id, watch in tuple(self._watches.items()):
+            if turn_id in ("", running_id):
+                watch.stop(CallerError(Reason.CANCELLED, "cancelled by the caller"))
+
+    async def _start(self, request: inference_pb2.Turn) -> None:
+        """Starts a turn, or refuses it with a fault; a refusal under the id of a running turn has no `end`."""
+        try:
+            self._check_start(request, self._visitor.caller)
+            turn = read_turn(request, self._shared.new_id())
+        except GatewayError as error:
+            await self._refuse(request.turn_id, error, running=request.turn_id in self._watches)
+            return
+        watch = self._watches[turn.turn_id] = self._shared.running.watch(self._visitor)
+        call = self._visitor.call
+        work = self._answer(turn, self._visitor, watch)
+        self._spawn(self._shared.door.firewall(call.method, call.request_id, work))
+
+    def _check_start(self, request: inference_pb2.Turn, caller: Caller) -> None:
+        if self._leaving:
+            raise draining()
+        if 0 < caller.expires_at <= time.time():
+            raise CallerError(
+                Reason.TOKEN_EXPIRED, "the credential has expired; send a new one as a credential frame"
+            )
+        if request.turn_id and request.turn_id in self._watches:
+            raise CallerError(Reason.TURN_IN_PROGRESS, "a turn of this id is running on this stream")
+        if len(self._watches) >= MAX_TURNS:
+            raise CallerError(Reason.PROTOCOL_STATE, f"{MAX_TURNS} turns are running; wait for one to end")
+
+    async def _answer(self, turn: Turn, visitor: Visitor, watch: Watch) -> None:
+        made = TurnFrames(turn.turn_id)
+
+        async def emit(event: TurnEvent) -> None:
+            await self._writer.write(made.frame(event))
+
+        shared, call = self._shared, visitor.call
+        with shared.running.keep(watch):
+            try:
+                work = shared.pipeline.run(visitor, turn, emit, watch)
+                end = await shared.door.firewall(call.method, call.request_id, work)
+                await self._writer.write(made.frame(end))
+            except TurnFailed as failed:
+                if failed.error.reason is not Reason.CANCELLED:
+                    await self._writer.write(made.fault(failed.error, failed.billed))
+                await self._writer.write(made.frame(failed.end))
+            except GatewayError as error:
+                await self._refuse(turn.turn_id, error, running=False)
+            finally:
+                del self._watches[turn.turn_id]
+        self._stop_when_idle()
+
+    async def _refuse(self, turn_id: str, error: GatewayError, *, running: bool) -> None:
+        made = TurnFrames(turn_id)
+        await self._writer.write(made.fault(error, billed=False))
+        if not running:
+            await self._writer.write(made.frame(TurnEnd(Finish.ERROR, Usage(), receipt_id="")))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, CallerLeft):
+            self._watch.stop(CallerError(Reason.CANCELLED, "the caller left"))
+        elif isinstance(error, GatewayError):
+            self._watch.stop(error)
+
+    async def _end_turns(self) -> None:
+        """Whatever ended the stream ends its turns, each with its receipt."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)

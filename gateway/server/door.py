@@ -1,0 +1,193 @@
+"""The door: every call passes here first, and no exception's text ever leaves through it.
+
+The order is the contract: request id and deadline, draining, credential, method and scope, tenant. One wrapper per
+method instead of a chain of interceptors keeps the streaming path free of both generators and indirection.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import grpc
+import grpc.aio
+
+from gateway.auth import Authenticator
+from gateway.domain.call import Call, Caller, Credentials, Visitor
+from gateway.domain.errors import CallerError, CallerLeft, GatewayError, Reason, internal, invalid
+from gateway.domain.failure import TurnFailed
+from gateway.domain.tenant import Tenants
+from gateway.server.status import ending
+
+T = TypeVar("T")
+# Any: grpc's own stubs type a context by its request and response, which this wrapper never looks at.
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[[Visitor, Any, Context], Awaitable[Any]]
+Behaviour = Callable[[Any, Context], Awaitable[Any]]
+
+CODES = {code.value[0]: code for code in grpc.StatusCode}
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_METADATA_KEYS = 64
+STREAMS_PER_CONNECTION = 240
+STREAMS_PER_WORKER = 2500
+
+
+class Malformed:
+    """What a request that is no valid protobuf becomes, so that it is refused by our table and not by grpc."""
+
+
+class DoorObserver(Protocol):
+    """Is told of every refusal and of every bug."""
+
+    def refused(self, method: str, tenant: str, reason: Reason) -> None:
+        """A call was refused before its turn began."""
+        ...
+
+    def broke(self, method: str, request_id: str, error: BaseException) -> None:
+        """A bug: the text of `error` may hold anything and must be redacted."""
+        ...
+
+
+class Door:
+    """Lets callers in, or tells them why not."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        tenants: Callable[[], Tenants],
+        observer: DoorObserver,
+        total_s: float,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._authenticator = authenticator
+        self._tenants = tenants
+        self._observer = observer
+        self._total_s = total_s
+        self._new_id = new_id
+        self._open_by_peer: dict[str, int] = {}
+        self._open = 0
+        self.draining = False
+
+    def guard(self, method: str, scope: str, handler: Handler) -> Behaviour:
+        """`handler` behind every check; `scope` "" means that any valid credential will do."""
+
+        async def behaviour(request: Any, context: Context) -> Any:
+            request_id = self._request_id(context)
+            try:
+                serve = self._serve(method, scope, handler, request, context=context, request_id=request_id)
+                return await self.firewall(method, request_id, serve)
+            except TurnFailed as failed:
+                await self._abort(context, failed.error, request_id, failed.end.receipt_id, failed.billed)
+            except GatewayError as error:
+                await self._abort(context, error, request_id)
+            except CallerLeft:
+                # The call is over on the caller's side: there is no status to send.
+                raise asyncio.CancelledError from None
+
+        return behaviour
+
+    async def _serve(
+        self, method: str, scope: str, handler: Handler, request: Any, *, context: Context, request_id: str
+    ) -> Any:
+        tenant = ""
+        try:
+            with self._counted(context.peer()):
+                visitor = await self._admit(method, scope, request_id, context)
+                tenant = visitor.tenant.name
+                if isinstance(request, Malformed):
+                    raise invalid("", f"the request is no valid message of {method}")
+                context.set_trailing_metadata((("x-request-id", request_id),))
+                return await handler(visitor, request, context)
+        except GatewayError as error:
+            self._observer.refused(method, tenant, error.reason)
+            raise
+
+    async def firewall(self, method: str, request_id: str, work: Awaitable[T]) -> T:
+        """Turns a bug into INTERNAL; grpc would send its text to the caller."""
+        try:
+            return await work
+        except (GatewayError, TurnFailed, CallerLeft, grpc.aio.AbortError):
+            raise
+        except Exception as error:
+            self._observer.broke(method, request_id, error)
+            raise internal() from error
+
+    async def authenticate(self, bearer: str | None) -> Caller:
+        """The caller behind a bearer token. Raises as `Authenticator.authenticate` does."""
+        return await self._authenticator.authenticate(Credentials(bearer))
+
+    async def _admit(self, method: str, scope: str, request_id: str, context: Context) -> Visitor:
+        metadata = context.invocation_metadata() or ()
+        if len({key for key, _ in metadata}) > MAX_METADATA_KEYS:
+            raise invalid("", f"more than {MAX_METADATA_KEYS} metadata keys")
+        if self.draining:
+            raise GatewayError(Reason.DRAINING, "this server is shutting down; call again", retry_after_s=0.0)
+        caller = await self.authenticate(_bearer(metadata))
+        if scope and scope not in caller.scopes:
+            raise CallerError(Reason.SCOPE_MISSING, f"the token lacks the scope {scope}", facts={"scope": scope})
+        tenant = self._tenants().get(caller.tenant)
+        if tenant is None or tenant.suspended:
+            raise CallerError(Reason.TENANT_SUSPENDED, "this tenant is not served; ask the operator")
+        remaining = context.time_remaining()
+        limit_s = self._total_s if remaining is None else min(max(remaining, 0.0), self._total_s)
+        call = Call(
+            method=method,
+            request_id=request_id,
+            deadline=asyncio.get_running_loop().time() + limit_s,
+            peer=context.peer(),
+            trace_id=_text(metadata, "traceparent"),
+        )
+        return Visitor(call, caller, tenant)
+
+    def _request_id(self, context: Context) -> str:
+        wished = _text(context.invocation_metadata() or (), "x-request-id")
+        return wished if REQUEST_ID.fullmatch(wished) else self._new_id()
+
+    @contextmanager
+    def _counted(self, peer: str) -> Iterator[None]:
+        """grpc lets a stream over its own ceiling wait in silence, so ours answers first."""
+        here = self._open_by_peer.get(peer, 0)
+        if here >= STREAMS_PER_CONNECTION or self._open >= STREAMS_PER_WORKER:
+            raise GatewayError(
+                Reason.OVERLOADED,
+                f"more than {STREAMS_PER_CONNECTION} calls at once on this connection; open another channel"
+                if here >= STREAMS_PER_CONNECTION
+                else "the server is at its limit of open calls; try again",
+                retry_after_s=1.0,
+            )
+        self._open_by_peer[peer] = here + 1
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            left = self._open_by_peer[peer] - 1
+            if left:
+                self._open_by_peer[peer] = left
+            else:
+                del self._open_by_peer[peer]
+
+    async def _abort(
+        self, context: Context, error: GatewayError, request_id: str, receipt_id: str = "", billed: bool = False
+    ) -> NoReturn:
+        end = ending(error, request_id, receipt_id, billed)
+        trailers: tuple[tuple[str, str | bytes], ...] = (("x-request-id", request_id), *end.trailers)
+        if receipt_id:
+            trailers += (("gateway-receipt-id", receipt_id),)
+        await context.abort(CODES[end.code], end.message, trailers)
+
+
+def _bearer(metadata: grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...]) -> str | None:
+    """The one bearer token, or None. Several, or another scheme, are a bad credential, not a missing one."""
+    values = [value for key, value in metadata if key == "authorization"]
+    if not values:
+        return None
+    scheme, _, token = str(values[0]).partition(" ")
+    if len(values) > 1 or scheme.lower() != "bearer" or not token.isprintable() or not token:
+        raise CallerError(Reason.TOKEN_INVALID, "invalid_token")
+    return token
+
+
+def _text(metadata: grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...], name: str) -> str:
+    return next((value for key, value in metadata if key == name and isinstance(value, str)), "")
