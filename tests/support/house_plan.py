@@ -1,0 +1,152 @@
+"""The picture of the house: its rooms, who may see whom, and which files only decide. Change it with the code."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+
+from tests.support.source_tree import Source, SourceTree
+
+STATIONS = {"auth", "limits", "ledger", "cache", "search", "models", "tools", "audit", "telemetry"}
+PROMISES = {f"gateway.{station}" for station in STATIONS}
+
+# A file at the top of the package that is no room of its own.
+ROOM_OF = {
+    "": "version",
+    "v1": "stubs",
+    "settings": "configuration",
+    "schema": "configuration",
+    "tenancy": "configuration",
+    "plugins": "configuration",
+}
+EVERYTHING = {"everything"}
+OUTSIDE = {"stubs", "client"}
+
+# Who may import whom, beside its own room and the version. `promises` are the `__init__` files of stations, `pure`
+# are the files of stations that only decide.
+MAY_IMPORT = {
+    "version": set[str](),
+    "domain": set[str](),
+    "configuration": {"domain"},
+    "watch": {"domain"},
+    **{station: {"domain"} for station in STATIONS},
+    "pipeline": {"domain", "watch", "promises", "pure"},
+    "server": {"domain", "watch", "stubs", "pipeline", "promises"},
+    "client": {"stubs"},
+    "bridge": OUTSIDE,
+    "edge": OUTSIDE,
+    "worker": OUTSIDE,
+    "commands": EVERYTHING,
+    "app": EVERYTHING,
+    "cli": EVERYTHING,
+}
+# Rooms that choose their libraries from a list; the others may use any that the lock holds.
+LIBRARIES = {
+    "version": set[str](),
+    "domain": set[str](),
+    "configuration": set[str](),
+    "watch": set[str](),
+    "pipeline": set[str](),
+    "client": {"grpc", "google"},  # the base install holds nothing else
+}
+
+# Files that decide and never do; so is all of the domain, and whatever these import of their own room.
+PURE = {
+    *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "refusal")),
+    *(f"gateway/limits/{name}.py" for name in ("bucket", "estimate", "pricing", "quota")),
+    *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire")),
+    *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "tokens")),
+    *(f"gateway/server/{name}.py" for name in ("frames", "requests", "status")),
+}
+CLOCKS_AND_CHANCE = {"time", "random", "secrets", "uuid"}
+DOING = {"asyncio", "threading", "subprocess", "socket", "os", "logging", "sqlite3", "concurrent"}
+WIRE = {"google.protobuf", "google.rpc"}
+NOW = {"now", "utcnow", "today"}
+
+
+def room(module: str) -> str | None:
+    """The room that a module lies in; None for what is not ours."""
+    top, _, rest = module.partition(".")
+    if top in {"deepseek_pb2", "deepseek_pb2_grpc"}:
+        return "stubs"
+    if top == "gateway_client":
+        return "client"
+    name = rest.split(".")[0]
+    return ROOM_OF.get(name, name) if top == "gateway" else None
+
+
+def pure_modules(tree: SourceTree) -> set[str]:
+    """The modules that only decide; the promises of stations are types and do not count."""
+    waiting = [source for source in tree.sources if source.path in PURE or room(source.module) == "domain"]
+    found: set[str] = set()
+    while waiting:
+        source = waiting.pop()
+        found.add(source.module)
+        near = {i.target for i in tree.imports(source) if room(i.target) == room(source.module)}
+        waiting += [tree.modules[name] for name in (near & tree.modules.keys()) - PROMISES - found]
+    return found
+
+
+def layers(tree: SourceTree) -> Iterator[str]:
+    """Everybody looks down, never sideways, never up."""
+    pure = pure_modules(tree)
+    for source in tree.sources:
+        own = room(source.module) or ""
+        if own not in MAY_IMPORT:
+            yield source.at(
+                1, f"{own} is no room of the house: give the file a room, or draw one in house_plan.py"
+            )
+            continue
+        for imported in tree.imports(source):
+            if not _may_see(own, imported.target, pure):
+                yield source.at(imported.line, f"{own} must not import {imported.target}")
+
+
+def _may_see(own: str, target: str, pure: set[str]) -> bool:
+    seen, other = MAY_IMPORT[own], room(target)
+    if other is None:
+        top = target.split(".", maxsplit=1)[0]
+        return own not in LIBRARIES or top in sys.stdlib_module_names or top in LIBRARIES[own]
+    if other in seen | {own, "version"} or seen is EVERYTHING:
+        return True
+    promised = "promises" in seen and target in PROMISES
+    return other in STATIONS and (promised or ("pure" in seen and target in pure))
+
+
+def cycles(tree: SourceTree) -> Iterator[str]:
+    """No file imports itself in the end."""
+    graph = {
+        source.module: {i.target for i in tree.imports(source) if i.target in tree.modules}
+        for source in tree.sources
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield f"an import cycle: {' -> '.join(reversed(error.args[1]))}"
+
+
+def purity(tree: SourceTree) -> Iterator[str]:
+    """What decides holds no await, no clock, no chance and no library, so a test needs nothing but arguments."""
+    for source in (tree.modules[name] for name in sorted(pure_modules(tree))):
+        for imported in tree.imports(source):
+            if not _is_material(source, imported.target):
+                yield source.at(
+                    imported.line, f"a pure file must not import {imported.target}: pass what it gives"
+                )
+        for node in ast.walk(source.syntax):
+            if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith | ast.AsyncFunctionDef):
+                yield source.at(node, "a pure file holds no await: do it in the file beside it")
+            if isinstance(node, ast.Attribute) and node.attr in NOW:
+                yield source.at(
+                    node, f"a pure file holds no clock: take the moment as an argument, not .{node.attr}()"
+                )
+
+
+def _is_material(source: Source, target: str) -> bool:
+    other = room(target)
+    if other is None:
+        top = target.split(".", maxsplit=1)[0]
+        standard = top in sys.stdlib_module_names and top not in CLOCKS_AND_CHANCE | DOING
+        wire = any(target == package or target.startswith(f"{package}.") for package in WIRE)
+        return standard or (wire and room(source.module) != "domain")
+    return other in {"domain", "stubs", room(source.module)} or target in PROMISES
