@@ -1,0 +1,174 @@
+"""The enrichment step: decide, ask every provider at once under one clock, fuse, fence.
+
+A provider that fails or is late is cut and named; the answer goes on without it, unless the caller required it.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.domain.errors import CallerError, FieldViolation, Reason, UpstreamError
+from gateway.domain.events import SearchEvent, SearchStatus, Source
+from gateway.domain.tenant import Tenant
+from gateway.domain.text import terms
+from gateway.domain.turn import SearchMode, SearchOptions
+from gateway.search import Hit, SearchProvider, SearchQuery
+from gateway.search.decide import decide
+from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, fence, within_budget
+from gateway.search.fuse import ProviderHits, Wanted, fuse
+
+DEFAULT_MAX_RESULTS = 5
+RELEVANT_SHARE = 0.34
+"""A source that holds less than a third of the question's words is no evidence when nobody asked for a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a search is about, and how. `previous` are the user's earlier messages; `within_s` is its time."""
+
+    text: str
+    previous: Sequence[str]
+    mode: SearchMode
+    options: SearchOptions
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the search brought: one event per provider, the sources in the evidence, what a model is shown."""
+
+    events: tuple[SearchEvent, ...] = ()
+    sources: tuple[Source, ...] = ()
+    prompt_text: str = ""
+
+    @property
+    def paid_calls(self) -> int:
+        """Calls that brought something: errors and empty results are free."""
+        return sum(1 for event in self.events if event.status is SearchStatus.OK and event.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    provider: str
+    status: SearchStatus
+    hits: Sequence[Hit] = ()
+    took_s: float = 0.0
+    detail: str = ""
+
+
+class Enricher:
+    """Searches for one turn at a time; keeps nothing between turns."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, SearchProvider],
+        timeout_s: float,
+        marker: Callable[[], str] = lambda: secrets.token_hex(8),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`providers` in order of preference, by name; `timeout_s` is the default slice of a turn."""
+        self._providers = dict(providers)
+        self._timeout_s = timeout_s
+        self._marker = marker
+        self._now = now
+
+    async def enrich(self, question: Question, tenant: Tenant) -> Findings:
+        """The evidence for one question.
+
+        Raises CallerError for an unknown provider, UpstreamError(ENRICHMENT_FAILED) when a required search failed.
+        """
+        options = question.options
+        names = self._chosen(options)
+        decision = decide(question.text, question.mode, question.previous)
+        if not decision.search:
+            return Findings()
+        allowed = [name for name in names if tenant.may_search_with(name)]
+        query = self._query(decision.query, options, tenant)
+        within_s = min(options.timeout_s or self._timeout_s, question.within_s)
+        outcomes = await asyncio.gather(*(self._ask(name, query, within_s) for name in allowed))
+        denied = [
+            _Outcome(name, SearchStatus.SKIPPED, detail="not allowed for this tenant")
+            for name in names
+            if name not in allowed
+        ]
+        if options.required and not any(outcome.status is SearchStatus.OK for outcome in outcomes):
+            raise UpstreamError(
+                Reason.ENRICHMENT_FAILED,
+                "no search provider answered, and this turn requires a search",
+                retry_after_s=1.0,
+            )
+        return self._findings(question, query, [*outcomes, *denied])
+
+    def _chosen(self, options: SearchOptions) -> list[str]:
+        unknown = [name for name in options.providers if name not in self._providers]
+        if unknown:
+            raise CallerError(
+                Reason.INVALID_REQUEST,
+                f"search.providers: {unknown[0][:64]!r} is none of {', '.join(self._providers)}",
+                fields=(FieldViolation("search.providers", f"use some of {', '.join(self._providers)}"),),
+            )
+        return list(dict.fromkeys(options.providers or self._providers))
+
+    def _query(self, wanted: str, options: SearchOptions, tenant: Tenant) -> SearchQuery:
+        return SearchQuery(
+            terms=wanted,
+            max_results=options.max_results or DEFAULT_MAX_RESULTS,
+            tenant=tenant.name,
+            only_domains=options.only_domains,
+            skip_domains=options.skip_domains,
+            not_before=options.not_before,
+            not_after=options.not_after,
+            locale=options.locale,
+        )
+
+    async def _ask(self, name: str, query: SearchQuery, within_s: float) -> _Outcome:
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout(within_s):
+                hits = await self._providers[name].search(query)
+        except TimeoutError:
+            return _Outcome(name, SearchStatus.FAILED, (), within_s, "timeout")
+        except UpstreamError as error:
+            return _Outcome(name, SearchStatus.FAILED, (), time.perf_counter() - begun, error.message)
+        return _Outcome(name, SearchStatus.OK, hits, time.perf_counter() - begun)
+
+    def _findings(self, question: Question, query: SearchQuery, outcomes: Sequence[_Outcome]) -> Findings:
+        options = question.options
+        wanted = Wanted(options.only_domains, options.skip_domains, options.not_before, options.not_after)
+        lists = [ProviderHits(outcome.provider, outcome.hits) for outcome in outcomes if outcome.hits]
+        fused = fuse(lists, query.max_results, wanted)
+        if question.mode is SearchMode.AUTO:
+            fused = relevant(query.terms, fused)
+        budget = options.evidence_token_budget or DEFAULT_TOKEN_BUDGET
+        sources = within_budget(fused, budget, question.text)
+        events = tuple(
+            SearchEvent(
+                provider=outcome.provider,
+                query=query.terms,
+                status=outcome.status,
+                # A page that several providers found is listed once, with the first of them.
+                sources=tuple(s for s in sources if s.provider.split(",")[0].strip() == outcome.provider),
+                took_s=outcome.took_s,
+                detail=outcome.detail,
+            )
+            for outcome in outcomes
+        )
+        if not sources:
+            return Findings(events)
+        today = datetime.fromtimestamp(self._now(), UTC).date().isoformat()
+        return Findings(events, sources, fence(question.text, sources, self._marker(), today))
+
+
+def relevant(question: str, sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources that hold at least a third of the question's words, in their title or passage."""
+    asked = set(terms(question))
+    if not asked:
+        return tuple(sources)
+    return tuple(
+        source
+        for source in sources
+        if len(asked & set(terms(f"{source.title}\n{source.passage}"))) >= RELEVANT_SHARE * len(asked)
+    )
