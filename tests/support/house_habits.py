@@ -71,7 +71,7 @@ def broad_excepts(tree: SourceTree, allowed: Allowed) -> Iterator[str]:
     """Catch what can be acted on; the rest passes to the one place that knows what to do with a bug."""
     for source, node in _nodes(tree):
         if isinstance(node, ast.ExceptHandler):
-            caught = [node.type]
+            caught = [] if _cleans_up(node) else [node.type]
         elif isinstance(node, ast.Call) and last_name(node.func) == "suppress":
             caught = list(node.args)
         else:
@@ -138,3 +138,10 @@ def _is_broad(kind: ast.expr | None) -> bool:
     if isinstance(kind, ast.Tuple):
         return any(_is_broad(member) for member in kind.elts)
     return kind is None or last_name(kind) in BROAD
+
+
+def _cleans_up(handler: ast.ExceptHandler) -> bool:
+    """Closes what was half opened and lets the cause pass, which `finally` cannot tell from success."""
+    last = handler.body[-1]
+    named = handler.type is not None and last_name(handler.type) == "BaseException"
+    return named and isinstance(last, ast.Raise) and last.exc is None
