@@ -18,6 +18,7 @@ ROOM_OF = {
     "schema": "configuration",
     "tenancy": "configuration",
     "plugins": "configuration",
+    "plan": "pipeline",
 }
 EVERYTHING = {"everything"}
 OUTSIDE = {"stubs", "client"}
@@ -50,8 +51,10 @@ LIBRARIES = {
     "client": {"grpc", "google"},  # the base install holds nothing else
 }
 
-# Files that decide and never do; so is all of the domain, and whatever these import of their own room.
+# Files that decide and never do; so is all of the domain, and whatever these import of their own room. What the
+# pipeline decides may rest on what stations decide.
 PURE = {
+    "gateway/plan.py",
     *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "refusal")),
     *(f"gateway/limits/{name}.py" for name in ("bucket", "estimate", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire")),
@@ -82,7 +85,7 @@ def pure_modules(tree: SourceTree) -> set[str]:
     while waiting:
         source = waiting.pop()
         found.add(source.module)
-        near = {i.target for i in tree.imports(source) if room(i.target) == room(source.module)}
+        near = {i.target for i in tree.imports(source) if room(i.target) in _rooms_of_reason(source)}
         waiting += [tree.modules[name] for name in (near & tree.modules.keys()) - PROMISES - found]
     return found
 
@@ -149,4 +152,10 @@ def _is_material(source: Source, target: str) -> bool:
         standard = top in sys.stdlib_module_names and top not in CLOCKS_AND_CHANCE | DOING
         wire = any(target == package or target.startswith(f"{package}.") for package in WIRE)
         return standard or (wire and room(source.module) != "domain")
-    return other in {"domain", "stubs", room(source.module)} or target in PROMISES
+    return other in {"domain", "stubs"} | _rooms_of_reason(source) or target in PROMISES
+
+
+def _rooms_of_reason(source: Source) -> set[str | None]:
+    """The rooms whose files a pure file may build on, which makes them pure as well."""
+    own = room(source.module)
+    return {own, *STATIONS} if own == "pipeline" else {own}
