@@ -19,6 +19,7 @@ ROOM_OF = {
     "tenancy": "configuration",
     "plugins": "configuration",
     "plan": "pipeline",
+    "outlet": "pipeline",
 }
 EVERYTHING = {"everything"}
 OUTSIDE = {"stubs", "client"}
