@@ -19,7 +19,6 @@ _LETTER = 87
 _UPPER_MORE = 230
 _DIGIT = 590
 _SPACE = 645
-_SPACE_PAIR_LESS = 900
 _LINE = 375
 _PUNCTUATION = 770
 _TWO_BYTE = 700
@@ -130,7 +129,7 @@ def _weigh(text: str, space: int, punctuation: int) -> int:
     plain = len(data) if data.isascii() else _count(data, _ASCII)
     marks = plain - letters - digits - spaces - lines
     total = letters * _LETTER + upper * _UPPER_MORE + digits * _DIGIT + lines * _LINE
-    total += spaces * space - data.count(b"  ") * min(_SPACE_PAIR_LESS, space) + marks * punctuation
+    total += (spaces - data.count(b"  ")) * space + marks * punctuation  # indentation is merged
     total = max(total, (letters + digits) * _DENSEST_WORDS)
     return total if plain == len(data) else total + _weigh_foreign(rest)
 
