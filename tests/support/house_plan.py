@@ -59,7 +59,7 @@ PURE = {
     *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "refusal")),
     *(f"gateway/limits/{name}.py" for name in ("bucket", "estimate", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire")),
-    *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "tokens")),
+    *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "support", "tokens")),
     *(f"gateway/server/{name}.py" for name in ("frames", "requests", "status")),
 }
 CLOCKS_AND_CHANCE = {"time", "random", "secrets", "uuid"}
