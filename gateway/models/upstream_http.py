@@ -1,0 +1,226 @@
+"""HTTP to one chat server: post a request, hand out its events as they arrive, and let go of the socket.
+
+Leaving in any way closes the socket at once, because an upstream that is not told goes on generating, and billing.
+Only a body that has ended gives its connection back to the pool.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from io import BytesIO
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from gateway.domain.errors import GatewayError, Reason
+from gateway.models.openai_errors import (
+    failure_of,
+    parse_retry_after,
+    protocol_failure,
+    read_refusal,
+    upstream_failure,
+)
+from gateway.models.sse import EventTooLargeError, SseReader
+
+FINISH_GRACE_S = 2.0
+"""How long an answer that has its finish reason is kept open for its usage and `[DONE]`."""
+POOL_GRACE_S = 0.05
+"""How long an answer that had its `[DONE]` may take to end, so that its connection can be used again."""
+REFUSAL_BYTES, REFUSAL_S = 64 * 1024, 2.0
+KEEPALIVE_S, DNS_TTL_S = 30.0, 60
+
+_HEADERS = {
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "User-Agent": "inference-gateway",
+}
+_BROKEN = (aiohttp.ClientError, OSError)
+
+
+class EventSource:
+    """The events of one answer, as they arrive."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self._reader = SseReader()
+        self._grace_ends: float | None = None
+        self._failure: GatewayError | None = None
+
+    async def read(self, *, whole: bool) -> list[bytes] | None:
+        """The data of every event that has arrived; empty after a sign of life; None at the end of the body.
+
+        `whole` says that the answer has its finish reason: then a broken or silent connection is an end as well.
+        Raises UpstreamError.
+        """
+        if self._failure is None:
+            chunk = await (self._read_within_grace() if whole else self._read())
+            if self._failure is None:
+                return self._feed(chunk) if chunk else self._last_event()
+        if whole:
+            return None
+        raise self._failure
+
+    async def end_cleanly(self) -> None:
+        """Waits a moment for the body to end, so that the connection goes back to the pool; drops what comes."""
+        with suppress(*_BROKEN, TimeoutError):
+            async with asyncio.timeout(POOL_GRACE_S):
+                while not self._content.at_eof():
+                    await self._content.readany()
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._content.readany()
+        except _BROKEN:
+            self._failure = upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connection_lost")
+        return b""
+
+    async def _read_within_grace(self) -> bytes:
+        if self._grace_ends is None:
+            self._grace_ends = asyncio.get_running_loop().time() + FINISH_GRACE_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._grace_ends):
+                return await self._read()
+        return b""
+
+    def _feed(self, chunk: bytes) -> list[bytes]:
+        try:
+            return self._reader.feed(chunk)
+        except EventTooLargeError as error:
+            self._failure = protocol_failure("event_too_large")
+            return error.events
+
+    def _last_event(self) -> list[bytes] | None:
+        """An event whose blank line is missing counts when it is closed by its own bracket."""
+        last = self._reader.close()
+        return [last] if last and last.endswith((b"}", b"]")) else None
+
+
+class Upstream:
+    """One chat server and one key, with its pool of connections. Make it on the running event loop."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        connect_timeout_s: float,
+        read_bufsize: int,
+        tls: ssl.SSLContext | None,
+        observe: Callable[[str, int], None],
+    ) -> None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ValueError("the API key holds characters that no HTTP header may carry")
+        self._url = chat_url(base_url)
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._observe = observe
+        connector = aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=DNS_TTL_S, ssl=tls if tls is not None else True
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=read_bufsize,
+        )
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def ask(self, body: bytes) -> AsyncIterator[EventSource]:
+        """Posts `body` and hands out the events of a 200. Raises UpstreamError, or CallerError for a 400."""
+        response = await self._post(body)
+        try:
+            failure = await self._refusal(response)
+            if failure is not None:
+                raise failure
+            yield EventSource(response.content)
+        finally:
+            _let_go(response)
+
+    async def _post(self, body: bytes) -> aiohttp.ClientResponse:
+        data = BytesIO(body)  # raw bytes above 1 MiB make aiohttp warn
+        try:
+            return await self._session.post(self._url, data=data, headers=self._headers, allow_redirects=False)
+        except _BROKEN as error:
+            failure = _no_answer(error)
+        raise failure  # outside the handler: aiohttp's errors carry the request's headers, the key among them
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> GatewayError | None:
+        """What is wrong with an answer, told by its head, and by its body where that is no event stream."""
+        encoded = response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+        if response.status == 200:
+            if encoded:
+                return protocol_failure("encoded_body")
+            if response.content_type == "text/event-stream":
+                return None
+            return _not_a_stream(await _short_body(response))
+        body = b"" if encoded else await _short_body(response)
+        refusal = read_refusal(response.status, _decoded(body))
+        if refusal.concurrency_limit is not None:
+            self._observe("concurrency_limit", refusal.concurrency_limit)
+        return failure_of(refusal, parse_retry_after(response.headers.get("Retry-After", ""), time.time()))
+
+
+def chat_url(base_url: str) -> URL:
+    """The address of chat completions below `base_url`, which may end in `/v1` or a slash. Raises ValueError."""
+    base = base_url.strip().rstrip("/")
+    url = URL(base if base.endswith("/chat/completions") else f"{base}/chat/completions")
+    if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string:
+        raise ValueError("the base URL of a model provider looks like https://host or https://host/v1")
+    return url
+
+
+def _let_go(response: aiohttp.ClientResponse) -> None:
+    """Closes the socket of a body that has not ended; `close` alone would wait for a polite end of TLS."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
+
+
+async def _short_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    with suppress(*_BROKEN, TimeoutError):
+        async with asyncio.timeout(REFUSAL_S):
+            while len(body) < REFUSAL_BYTES and (chunk := await response.content.readany()):
+                body += chunk
+    return bytes(body[:REFUSAL_BYTES])
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return orjson.loads(body.strip())
+    except ValueError:
+        return None
+
+
+def _not_a_stream(body: bytes) -> GatewayError:
+    """A 200 that is no event stream: some servers put an error object there, everything else is garbage."""
+    answer = _decoded(body)
+    if isinstance(answer, dict) and answer.get("error"):
+        return failure_of(read_refusal(0, answer))
+    return protocol_failure("content_type" if body.strip() else "blank_body")
+
+
+def _no_answer(error: Exception) -> GatewayError:
+    match error:
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return upstream_failure(Reason.UPSTREAM_TLS, "tls")
+        case aiohttp.ClientConnectorDNSError():
+            return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "dns")
+        case aiohttp.ServerTimeoutError():
+            return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connect_timeout")
+        case aiohttp.ClientConnectorError():
+            return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connect")
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return protocol_failure("bad_http")
+    return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "disconnected")
