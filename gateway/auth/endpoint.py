@@ -41,18 +41,19 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Jwks:
-    """The JWK set at a configured URL. `tls` None = the system's certificate authorities."""
+    """The JWK set at a configured URL. `tls` None = the system's certificate authorities; times in seconds."""
 
     url: str
     allow_plaintext: bool = False
     tls: ssl.SSLContext | None = None
+    timeout_s: float = TIMEOUT_S
 
     def __post_init__(self) -> None:
         check_url(self.url, allow_plaintext=self.allow_plaintext)
 
     async def load(self) -> bytes:
         """The document as sent. Raises FetchError."""
-        return await fetch(self.url, self.tls)
+        return await fetch(self.url, self.tls, self.timeout_s)
 
 
 class DiscoveredJwks:
@@ -92,15 +93,15 @@ class DiscoveredJwks:
             raise FetchError(f"{url}: {error}") from error
 
 
-async def fetch(url: str, tls: ssl.SSLContext | None = None) -> bytes:
-    """At most 64 KiB from `url` within two seconds. Raises FetchError for every way that goes wrong.
+async def fetch(url: str, tls: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S) -> bytes:
+    """At most 64 KiB from `url`, all of it within `timeout_s`. Raises FetchError for every way that goes wrong.
 
     Each fetch has a session of its own: one connection every few minutes needs no pool, and nothing stays open.
     """
     try:
         async with (
             aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 headers={"Accept": "application/json", "Accept-Encoding": "identity"},

@@ -49,6 +49,7 @@ class RemoteKeys:
         self._attempted_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def generation(self) -> int:
@@ -85,10 +86,11 @@ class RemoteKeys:
         await self._fetch(0.0)
 
     def start(self) -> None:
-        if self._refreshing is None or self._refreshing.done():
+        if not self._closed and (self._refreshing is None or self._refreshing.done()):
             self._refreshing = asyncio.create_task(self._refresh(), name=f"keys of {self._policy.issuer}")
 
     async def aclose(self) -> None:
+        self._closed = True
         tasks = [task for task in (self._refreshing, self._fetching) if task is not None]
         for task in tasks:
             task.cancel()
@@ -116,7 +118,8 @@ class RemoteKeys:
         """Waits for the fetch under way, or starts one unless the last began less than `spacing_s` ago."""
         if self._fetching is None:
             now = self._clock()
-            if self._attempted_at is not None and now - self._attempted_at < spacing_s:
+            too_soon = self._attempted_at is not None and now - self._attempted_at < spacing_s
+            if self._closed or too_soon:
                 return
             self._attempted_at = now
             self._fetching = asyncio.create_task(self._fetch_once())

@@ -8,7 +8,7 @@ from gateway.domain.receipt import Receipt
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One per turn, made when it is settled. Times in seconds.
+    """One per turn, made when it is settled. Times in seconds; `model` is the catalogue's name.
 
     `first_output_s` is None when nothing came; `longest_gap_s` is the longest wait between two batches of output;
     `batches` counts them and `events` the upstream events in them. `upstream_failures` are the reasons of attempts
@@ -17,6 +17,7 @@ class TurnRecord:
 
     call: Call
     receipt: Receipt
+    model: str
     duration_s: float
     first_output_s: float | None
     longest_gap_s: float

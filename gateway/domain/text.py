@@ -38,12 +38,13 @@ _STOP_WORDS = frozenset(
     want was wasn't we were weren't what what's when where where's whether which while who who's whom whose why
     will with won't would wouldn't yes yet you you're your yours""".split()  # noqa: SIM905 - reads as prose
 )
-# Longest first: "是什么时候" must go before "什么", or its rest becomes a content word.
+# Longest first: "是什么时候" must go before "什么", or its rest becomes a content word. Of single characters only
+# those that are seldom part of a word: 都 would cut 首都 in two.
 _STOP_PHRASES = re.compile(
-    "是什么时候|什么时候|是不是|有没有|能不能|会不会|可不可以|为什么|是什么|怎么样|怎么办|告诉我|多少钱|请问|请你|帮我|"
-    "给我|我想|知道|一下|什么|怎么|怎样|如何|哪些|哪个|哪里|哪儿|哪年|多少|是否|能否|可以|应该|需要|因为|所以|但是|而且|"
-    "以及|或者|还是|如果|那么|这个|那个|这些|那些|这里|那里|我们|你们|他们|它们|自己|关于|对于|其中|已经|正在|"
-    "[的了吗呢吧啊呀么哦嘛是在有和与及或把被让给对从到为以于之其也都就还很太更最不没这那我你您他她它们个谁哪几]"
+    "是什么时候|什么时候|是不是|有没有|能不能|会不会|可不可以|为什么|是什么|有什么|有哪些|有多少|怎么样|怎么办|告诉我"
+    "|多少钱|请问|请你|帮我|给我|我想|知道|一下|什么|怎么|怎样|如何|哪些|哪个|哪里|哪儿|哪年|多少|是否|能否|可以|应该"
+    "|需要|因为|所以|但是|而且|以及|或者|还是|如果|那么|这个|那个|这些|那些|这里|那里|我们|你们|他们|它们|自己|关于|对于"
+    "|其中|已经|正在|[的了吗呢吧啊呀么哦嘛是在和与及把被这那我你您他她它们也很谁哪]"
 )
 _ENDINGS = ("ing", "ed")
 

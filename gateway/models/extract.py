@@ -9,11 +9,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from gateway.domain.events import Source
-from gateway.domain.text import sentences, terms
+from gateway.domain.text import mostly_cjk, sentences, terms
 
 MAX_QUOTES = 6
 MAX_SENTENCES_PER_SOURCE = 400
@@ -60,10 +60,29 @@ _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)|<?\bhttps?://[^\s<>）)]+>?|\bw
 _MARKUP = re.compile(r"^[\s#>*+|•·-]+|\s*\|+$|(?<=[.,;:!?。，])\[\d{1,3}\]")
 _EMPHASIS = re.compile(r"(\*\*|__|``?)(?=\S)([^*`\n]+?)(?<=\S)\1")
 _NO_SENTENCE = _any(
-    r"\b(?:we|site) uses? cookies|accept (?:all )?cookies|cookie (?:policy|settings)|subscribe to (?:our|the)|newsletter",
-    r"all rights reserved|copyright ©|©|privacy policy|terms of (?:use|service)|click here|read more\b|skip to (?:main|content)",
-    r"share (?:this|on) |sign in to (?:your|continue)|log in to (?:your|continue)",
+    r"\b(?:we|site) uses? cookies|accept (?:all )?cookies|cookie (?:policy|settings)|subscribe to (?:our|the)",
+    r"newsletter|all rights reserved|copyright ©|©|privacy policy|terms of (?:use|service)|click here|read more\b",
+    r"skip to (?:main|content)|share (?:this|on) |sign in to (?:your|continue)|log in to (?:your|continue)",
     "版权所有|登录后(?:查看|阅读)|点击(?:关注|阅读|下载)|分享到|扫码|关注我们|阅读全文|返回顶部",
+)
+# Words that say how to answer, not about what: an answer need not repeat them.
+_VAGUE = frozenset(
+    terms(
+        "work explain describe compare define list mean happen thing way kind type example difference "
+        "detail information overview summary introduction versus vs best good "
+        "介绍 解释 说明 比较 对比 区别 方法 情况 工作"
+    )
+)
+# An answer often has another word of the same group than the question.
+_ALIKE = tuple(
+    frozenset(terms(group))
+    for group in (
+        "create creator found founder invent inventor start begin began develop establish author built build"
+        " 创立 成立 创建 创办 创始 发明 开发 建立",
+        "release publish launch announce introduce issue 发布 推出 上线 公布",
+        "cost price fee pay 价格 费用 售价 收费",
+        "headquarters based located location 总部 位于 地址",
+    )
 )
 
 
@@ -106,6 +125,10 @@ def extract(question: str, sources: Sequence[Source], max_quotes: int = MAX_QUOT
     """The best sentences of the sources for the question; none when nothing of the evidence is about it."""
     asked = frozenset(terms(question))
     read = [sentence for rank, source in enumerate(sources) for sentence in _read(source, rank)]
+    foreign = not any(mostly_cjk(sentence.text) == mostly_cjk(question) for sentence in read)
+    if foreign:
+        # Words of another script cannot meet; names and numbers can.
+        asked = frozenset(term for term in asked if term.isascii())
     if not asked or not read:
         return Extract(Fit.UNANSWERED)
     weights = _weights(asked, read)
@@ -115,7 +138,7 @@ def extract(question: str, sources: Sequence[Source], max_quotes: int = MAX_QUOT
         return Extract(Fit.UNANSWERED)
     chosen = _chosen([s for s in judged if s.share >= max(_CLOSE, 0.5 * best)], max_quotes)
     quotes = tuple(Quote(sentence.text, sentence.source.source_id) for sentence in _in_order(chosen))
-    return Extract(Fit.ANSWERED if best >= _ANSWERS else Fit.CLOSE, quotes)
+    return Extract(Fit.ANSWERED if best >= _ANSWERS and not foreign else Fit.CLOSE, quotes)
 
 
 def _read(source: Source, rank: int) -> Iterable[_Sentence]:
@@ -139,21 +162,27 @@ def _weights(asked: frozenset[str], read: Sequence[_Sentence]) -> dict[str, floa
     A term that no sentence holds weighs most: evidence that never names it does not answer the question.
     """
     held = Counter(term for sentence in read for term in sentence.terms & asked)
-    return {term: max(0.2, math.log(1 + (len(read) - held[term] + 0.5) / (held[term] + 0.5))) for term in asked}
+    rare = {term: math.log(1 + (len(read) - held[term] + 0.5) / (held[term] + 0.5)) for term in asked}
+    return {term: 0.2 if term in _VAGUE else max(0.2, weight) for term, weight in rare.items()}
 
 
 def _judged(sentence: _Sentence, question: str, weights: dict[str, float]) -> _Sentence:
     title = frozenset(terms(sentence.source.title))
     total = sum(weights.values())
-    said = sum(weight for term, weight in weights.items() if term in sentence.terms) / total
+    said = sum(weight * _holds(term, sentence.terms) for term, weight in weights.items()) / total
     titled = sum(weight for term, weight in weights.items() if term in title - sentence.terms) / total
     share = said + 0.6 * titled * (said > 0)
-    if share > 0 and _is_of_the_kind(question, sentence.text):
+    if said >= 0.15 and _is_of_the_kind(question, sentence.text):
         share += 0.25
     worth = share + 0.05 / (1 + sentence.rank) + 0.05 / (1 + sentence.place) - 0.1 * (len(sentence.terms) > 45)
-    if sentence.source.flags:
-        worth *= _FLAGGED
-    return _Sentence(sentence.text, sentence.source, sentence.rank, sentence.place, sentence.terms, worth, share)
+    return replace(sentence, worth=worth * (_FLAGGED if sentence.source.flags else 1), share=share)
+
+
+def _holds(term: str, known: frozenset[str]) -> float:
+    """1 for the term itself, 0.7 for another word of its group, else 0."""
+    if term in known:
+        return 1.0
+    return 0.7 if any(term in group and group & known for group in _ALIKE) else 0.0
 
 
 def _is_of_the_kind(question: str, text: str) -> bool:

@@ -4,8 +4,13 @@ A provider translates one vendor's shape. It never sees who asks, never raises a
 logs its key, and what it returns is material: nothing in it is ever an instruction.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from gateway.domain.events import SearchEvent, Source
+from gateway.domain.tenant import Tenant
+from gateway.domain.turn import SearchMode, SearchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +59,43 @@ class SearchProvider(Protocol):
 
     async def aclose(self) -> None:
         """Closes connections and files."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a search is about, and how. `previous` are the user's earlier messages; `within_s` is its time."""
+
+    text: str
+    previous: Sequence[str]
+    mode: SearchMode
+    options: SearchOptions
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the search brought: one event per provider, the sources in the evidence, what a model is shown."""
+
+    events: tuple[SearchEvent, ...] = ()
+    sources: tuple[Source, ...] = ()
+    prompt_text: str = ""
+
+    paid: Mapping[str, int] = field(default_factory=dict)
+    """Calls that brought something, by provider: errors and empty results are free."""
+
+
+class Searcher(Protocol):
+    """The whole enrichment step, over every provider."""
+
+    @property
+    def one_call_each(self) -> Mapping[str, int]:
+        """The most calls that one search makes, by provider."""
+        ...
+
+    async def enrich(self, question: Question, tenant: Tenant) -> Findings:
+        """The evidence for one question.
+
+        Raises CallerError for an unknown provider, UpstreamError(ENRICHMENT_FAILED) when a required search failed.
+        """
         ...

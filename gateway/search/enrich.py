@@ -15,7 +15,7 @@ from gateway.domain.events import SearchEvent, SearchStatus, Source
 from gateway.domain.tenant import Tenant
 from gateway.domain.text import terms
 from gateway.domain.turn import SearchMode, SearchOptions
-from gateway.search import Hit, SearchProvider, SearchQuery
+from gateway.search import Findings, Hit, Question, SearchProvider, SearchQuery
 from gateway.search.decide import decide
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, fence, within_budget
 from gateway.search.fuse import ProviderHits, Wanted, fuse
@@ -23,31 +23,6 @@ from gateway.search.fuse import ProviderHits, Wanted, fuse
 DEFAULT_MAX_RESULTS = 5
 RELEVANT_SHARE = 0.34
 """A source that holds less than a third of the question's words is no evidence when nobody asked for a search."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a search is about, and how. `previous` are the user's earlier messages; `within_s` is its time."""
-
-    text: str
-    previous: Sequence[str]
-    mode: SearchMode
-    options: SearchOptions
-    within_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the search brought: one event per provider, the sources in the evidence, what a model is shown."""
-
-    events: tuple[SearchEvent, ...] = ()
-    sources: tuple[Source, ...] = ()
-    prompt_text: str = ""
-
-    @property
-    def paid_calls(self) -> int:
-        """Calls that brought something: errors and empty results are free."""
-        return sum(1 for event in self.events if event.status is SearchStatus.OK and event.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +49,11 @@ class Enricher:
         self._timeout_s = timeout_s
         self._marker = marker
         self._now = now
+
+    @property
+    def one_call_each(self) -> Mapping[str, int]:
+        """The most calls that one search makes, by provider."""
+        return dict.fromkeys(self._providers, 1)
 
     async def enrich(self, question: Question, tenant: Tenant) -> Findings:
         """The evidence for one question.
@@ -156,10 +136,11 @@ class Enricher:
             )
             for outcome in outcomes
         )
+        paid = {outcome.provider: 1 for outcome in outcomes if outcome.hits}
         if not sources:
-            return Findings(events)
+            return Findings(events, paid=paid)
         today = datetime.fromtimestamp(self._now(), UTC).date().isoformat()
-        return Findings(events, sources, fence(question.text, sources, self._marker(), today))
+        return Findings(events, sources, fence(question.text, sources, self._marker(), today), paid)
 
 
 def relevant(question: str, sources: Sequence[Source]) -> tuple[Source, ...]:

@@ -122,7 +122,7 @@ def _compare(span_text: str, source: Source, places: list[_Place]) -> tuple[Supp
         return (Support.PARTLY, evidence) if claim.facts and not missing else (Support.UNCHECKED, "")
     if score >= _STATED and not missing and not denied:
         return Support.STATED, evidence
-    # A wrong number or date outweighs many right words; a missing name does not. Bigrams meet by chance more often.
+    # A wrong number or date outweighs many right words, a missing name does not; bigrams meet by chance.
     least = _PARTLY_CJK if mostly_cjk(span_text) else _PARTLY
     if score >= (_STATED if missing & (claim.dates | claim.numbers) else least):
         return Support.PARTLY, evidence

@@ -47,7 +47,7 @@ class Checks:
         if not parent.HasField(field):
             return None
         value = getattr(parent, field)
-        seconds = float(value.seconds) + value.nanos / 1e9
+        seconds = float(value.seconds) + float(value.nanos) / 1e9
         if not 0 < seconds <= MAX_DURATION_S:
             self.fail(path, "must be above zero, and at most a year")
             return None

@@ -13,13 +13,13 @@ from gateway.domain.failure import TurnFailed
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
 from gateway.pipeline import Pipeline
+from gateway.pipeline.watch import Watch
 from gateway.server.door import Context, Door, Malformed
 from gateway.server.frames import TurnFrames, timestamp
 from gateway.server.requests import read_turn
 from gateway.server.running import Running, draining, overdue
 from gateway.server.writer import FrameWriter
 from gateway.v1 import inference_pb2
-from gateway.watch import Watch
 
 MAX_TURNS = 8
 GO_AWAY_AHEAD_S = 60.0
@@ -70,7 +70,7 @@ class Conversation:
         self._writer = writer
         self._watches: dict[str, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watch = Watch(visitor.call.deadline, overdue())
+        self._watch = Watch(visitor.call.deadline, overdue)
         self._frames_read = 0
         self._leaving = False
 

@@ -21,6 +21,7 @@ from gateway.domain.receipt import Attempt, Receipt
 from gateway.domain.turn import ToolCall
 from gateway.domain.usage import Usage
 from gateway.limits import Allowance
+from gateway.pipeline.plan import Offer
 from gateway.server.status import TABLE, duration
 from gateway.v1 import account_pb2, content_pb2, inference_pb2
 
@@ -205,6 +206,22 @@ def turn_result(answer: Answer, end: TurnEnd) -> inference_pb2.TurnResult:
         citations=[citation(item) for item in answer.citations],
         notices=[notice(item) for item in answer.notices],
         end=turn_end(end),
+    )
+
+
+def model(offer: Offer) -> inference_pb2.Model:
+    """A model with its prices per 1,000 tokens."""
+    card, prices = offer.card, offer.prices
+    return inference_pb2.Model(
+        name=card.name,
+        owner=card.owner,
+        context_tokens=card.context_tokens,
+        max_output_tokens=card.max_output_tokens,
+        capabilities=card.capabilities,
+        local=card.local,
+        prompt_nano_usd=prices.input,
+        cached_prompt_nano_usd=prices.cached_input,
+        completion_nano_usd=prices.output,
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from gateway.domain.call import Visitor
 from gateway.domain.errors import CallerError, GatewayError, Reason
-from gateway.watch import Watch
+from gateway.pipeline.watch import Watch
 
 
 class Running:
@@ -24,7 +24,7 @@ class Running:
     def watch(self, visitor: Visitor) -> Watch:
         """A watch over one turn of this call, which ends it in time for the caller to hear of it."""
         left = visitor.call.deadline - asyncio.get_running_loop().time()
-        return Watch(visitor.call.deadline - min(self._end_margin_s, left / 2), overdue())
+        return Watch(visitor.call.deadline - min(self._end_margin_s, left / 2), overdue)
 
     @contextmanager
     def keep(self, watch: Watch) -> Iterator[None]:

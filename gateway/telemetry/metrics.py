@@ -91,7 +91,7 @@ class Metrics:
     def ended(self, record: TurnRecord) -> None:
         """A turn is settled."""
         receipt, used = record.receipt, record.receipt.settled
-        model = receipt.model
+        model = record.model
         self._active.dec()
         finish = receipt.finish.name.lower() if receipt.finish else "open"
         self._turns.labels(model, finish, receipt.reason).inc()

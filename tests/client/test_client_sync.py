@@ -134,7 +134,7 @@ async def test_turns_of_a_conversation_are_sent_and_cancelled(gateway: ScriptedG
 def test_a_client_that_cannot_open_leaves_no_thread() -> None:
     """A missing CA file is said at once."""
     client = SyncGatewayClient("gw.example:443", token="x", tls=Tls(ca_file=Path("/nowhere/ca.pem")))
-    with pytest.raises(SettingsError, match="ca.pem cannot be read"):
+    with pytest.raises(SettingsError, match=r"ca\.pem cannot be read"):
         client.__enter__()
     assert threads() == []
 

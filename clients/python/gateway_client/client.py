@@ -118,14 +118,17 @@ class GatewayClient:
         stub = inference_pb2_grpc.InferenceStub(self._open_channel())
         return answer_of(await self._unary(stub.Complete, built, self._bound(timeout_s)), built.turn_id)
 
-    def converse(self, *, timeout_s: float | None = None) -> Conversation:
-        """Many turns on one stream; `timeout_s` bounds the stream, not each turn."""
+    def converse(self, *, session_id: str = "", timeout_s: float | None = None) -> Conversation:
+        """Many turns on one stream; `timeout_s` bounds the stream, not each turn.
+
+        Turn ids are unique within a session, so a program that reconnects gives the same `session_id`.
+        """
         stub = inference_pb2_grpc.InferenceStub(self._open_channel())
 
         def dial(attempt: Attempt) -> ConverseCall:
             return stub.Converse(metadata=attempt.metadata, timeout=attempt.timeout_s)
 
-        return Conversation(self._attempts, dial, self._bound(timeout_s))
+        return Conversation(self._attempts, dial, self._bound(timeout_s), session_id)
 
     def predict(self, text: str, max_tokens: int = 0, *, timeout_s: float | None = None) -> PredictStream:
         """The simple entry, `deepseek.DeepSeek/StreamPredict`: text in, pieces of text out."""

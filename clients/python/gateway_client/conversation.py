@@ -81,10 +81,17 @@ class Conversation:
     request to move to a new stream.
     """
 
-    def __init__(self, attempts: Attempts, dial: Callable[[Attempt], ConverseCall], timeout_s: float) -> None:
+    def __init__(
+        self,
+        attempts: Attempts,
+        dial: Callable[[Attempt], ConverseCall],
+        timeout_s: float,
+        session_id: str = "",
+    ) -> None:
         self._attempts = attempts
         self._dial = dial
         self._timeout_s = timeout_s
+        self._session_id = session_id
         self._inbox = Inbox()
         self._writing = asyncio.Lock()
         self._writes: set[asyncio.Task[None]] = set()
@@ -145,7 +152,7 @@ class Conversation:
         self._call, self._token, self.request_id = call, attempt.token, attempt.request_id
         answered = False
         try:
-            await _greet(call)
+            await _greet(call, self._session_id)
             await self._handle(await call.read())
             answered = True
         finally:
@@ -209,9 +216,9 @@ class Conversation:
         return self._call
 
 
-async def _greet(call: ConverseCall) -> None:
+async def _greet(call: ConverseCall, session_id: str) -> None:
     """Sends `open`; where the call is over already, the read that follows says why."""
     try:
-        await call.write(inference_pb2.ClientFrame(open=inference_pb2.Open()))
+        await call.write(inference_pb2.ClientFrame(open=inference_pb2.Open(session_id=session_id)))
     except asyncio.InvalidStateError:
         return

@@ -15,7 +15,10 @@ _FALSE = ("", "0", "false", "no", "off")
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where the gateway is and who we are. Secrets never show in `repr`."""
+    """Where the gateway is and who we are. Secrets never show in `repr`.
+
+    `colour` is what the terminal allows (https://no-color.org); only the commands ask for it.
+    """
 
     target: str = DEFAULT_TARGET
     token: str = field(default="", repr=False)
@@ -27,6 +30,7 @@ class ClientSettings:
     insecure: bool = False
     ca_file: Path | None = None
     data_dir: Path = Path(".gateway")
+    colour: bool = True
 
     @property
     def dev_token_file(self) -> Path:
@@ -52,6 +56,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> ClientSettings:
         insecure=_flag(env, "GATEWAY_INSECURE", faults),
         ca_file=_path(env, "GATEWAY_GRPC_CA_FILE"),
         data_dir=_path(env, "GATEWAY_DATA_DIR") or Path(".gateway"),
+        colour=not env.get("NO_COLOR") and env.get("TERM") != "dumb",
     )
     faults += _incomplete(settings)
     if faults:

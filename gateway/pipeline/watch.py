@@ -7,17 +7,19 @@ or the new moment lies before it.
 """
 
 import asyncio
+from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Self
 
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import GatewayError, internal
 
 
 class Watch:
     """Use as `async with watch:` around the waiting part of a turn, once, in the task to be interrupted."""
 
-    def __init__(self, total_due: float, overdue: GatewayError) -> None:
-        """`total_due` is a moment on the event loop's clock; `overdue` is what ends the turn then."""
+    def __init__(self, total_due: float = inf, overdue: Callable[[], GatewayError] = internal) -> None:
+        """`total_due` is a moment on the event loop's clock; `overdue` makes what ends the turn then."""
         self._loop = asyncio.get_running_loop()
         self._total_due = total_due
         self._overdue = overdue
@@ -28,18 +30,31 @@ class Watch:
         self._cause: GatewayError | None = None
         self._cancelling = 0
 
-    def expect(self, within_s: float, otherwise: GatewayError) -> float:
-        """Something must happen within this time, or the turn ends with `otherwise`; returns the time now."""
+    def expect(self, within_s: float, otherwise: Callable[[], GatewayError]) -> float:
+        """Something must happen within this time, or `otherwise` ends the turn; returns the time now."""
         now = self._loop.time()
         due = now + within_s
         if due < self._total_due:
             self._due, self._error = due, otherwise
+            if self._task is not None and (self._timer is None or due < self._timer.when()):
+                self._arm()
         else:
-            self._due, self._error = self._total_due, self._overdue
-        if self._timer is not None and self._due < self._timer.when():
-            self._timer.cancel()
-            self._arm()
+            self.pause()
         return now
+
+    def pause(self) -> None:
+        """Nothing is expected but the end of the total time."""
+        self._due, self._error = self._total_due, self._overdue
+
+    def shorten(self, total_s: float) -> None:
+        """The total time from now is at most this."""
+        due = self._loop.time() + total_s
+        if due < self._total_due:
+            self._total_due = due
+            if self._due > due:
+                self.pause()
+                if self._task is not None:
+                    self._arm()
 
     def stop(self, cause: GatewayError) -> None:
         """Ends the turn with `cause`, now or as soon as it waits; the first cause wins."""
@@ -78,10 +93,13 @@ class Watch:
             raise self._cause from None
 
     def _arm(self) -> None:
-        self._timer = self._loop.call_at(self._due, self._fire)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._due, self._fire) if self._due < inf else None
 
     def _fire(self) -> None:
+        self._timer = None
         if self._loop.time() < self._due:
             self._arm()
         else:
-            self.stop(self._error)
+            self.stop(self._error())

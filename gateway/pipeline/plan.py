@@ -1,23 +1,39 @@
 """Turns a request into what will be asked of a model, and what must be held for it (pure)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.domain.errors import CallerError, Reason, invalid
 from gateway.domain.events import Notice, NoticeKind
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import Generation, Image, Message, Role, Thinking, ToolMode, Turn
+from gateway.domain.usage import Usage, UsageBasis
 from gateway.limits.estimate import effective_max_tokens, prompt_tokens, reserve_tokens
+from gateway.limits.pricing import CardPrices, PriceBook, hold_price
+from gateway.models import ModelCard
 from gateway.models.catalogue import Catalogue, Route
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One turn, decided: the route, the options as the model will get them, the estimated prompt (tokens)."""
+    """One turn, decided: the route, the options as the model will get them, the estimated prompt in tokens.
+
+    `cost_capped` says that the caller's own limit made max_tokens smaller, so that its end is a LIMIT.
+    """
 
     route: Route
     generation: Generation
-    prompt_tokens: int
+    estimated_tokens: int
     notices: tuple[Notice, ...]
+    cost_capped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that a tenant may use, with what it costs now."""
+
+    card: ModelCard
+    prices: CardPrices
 
 
 def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue) -> Plan:
@@ -38,7 +54,47 @@ def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue) -> Plan:
             f"of {card.name}; shorten the messages or lower generation.max_tokens",
             facts={"context_tokens": str(card.context_tokens), "prompt_tokens": str(estimated)},
         )
-    return Plan(route, generation, reserve_tokens(estimated), tuple(notices))
+    return Plan(route, generation, estimated, tuple(notices))
+
+
+def held(
+    plan: Plan,
+    turn: Turn,
+    *,
+    evidence_tokens: int,
+    span: tuple[float, float],
+    prices: PriceBook,
+    searches: Mapping[str, int],
+) -> tuple[Plan, Usage]:
+    """The most this turn may use, and the plan with max_tokens lowered to what `limit.max_cost_nano_usd` pays for.
+
+    `span` is the first and the last moment (seconds since the epoch) that may set the price.
+    """
+    prompt = reserve_tokens(plan.estimated_tokens) + evidence_tokens
+    most, ceiling = plan.generation.max_tokens, turn.limit.max_cost_nano_usd
+
+    def cost_of(tokens: int) -> int:
+        name, (start, end) = plan.route.card.name, span
+        return hold_price(prompt, tokens, name, start=start, end=end, book=prices, searches=searches).cost_nano_usd
+
+    cost = cost_of(most)
+    if 0 < ceiling < cost:
+        fixed = cost_of(0)
+        affordable = (ceiling - fixed) * most // (cost - fixed) if ceiling > fixed else 0
+        if affordable < 1:
+            raise invalid(
+                "limit.max_cost_nano_usd", f"{ceiling} does not even pay for the prompt, which may cost {fixed}"
+            )
+        plan = replace(plan, generation=replace(plan.generation, max_tokens=affordable), cost_capped=True)
+        most, cost = affordable, cost_of(affordable)
+    usage = Usage(
+        prompt_tokens=prompt,
+        completion_tokens=most,
+        search_calls=sum(searches.values()),
+        cost_nano_usd=cost,
+        basis=UsageBasis.ESTIMATED,
+    )
+    return plan, usage
 
 
 def clamped(field: str, what: str, **facts: str) -> Notice:

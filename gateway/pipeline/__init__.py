@@ -1,0 +1,266 @@
+"""The order of the stations: plan, reserve, open the books, search, ask the model, settle.
+
+One coroutine per turn, to be read aloud. It pushes events to `emit`, and whatever way a turn ends (answered,
+failed, cancelled, abandoned), its upstream is closed first and its books after it, exactly once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.domain.call import Visitor
+from gateway.domain.errors import CallerError, GatewayError, OperatorError, Reason, UpstreamError, invalid
+from gateway.domain.events import Accepted, Finish, SearchStatus, TurnEnd
+from gateway.domain.failure import TurnFailed
+from gateway.domain.receipt import Receipt
+from gateway.domain.tenant import Tenant
+from gateway.domain.turn import Place, Role, SearchMode, SearchOptions, Turn
+from gateway.ledger import Ledger
+from gateway.limits import Hold, Limiter
+from gateway.limits.billing import BrokenStream, Ending, billed, settle_usage
+from gateway.limits.estimate import count_text
+from gateway.limits.pricing import PriceBook, card_prices, price, search_cost
+from gateway.models import Prompt
+from gateway.models.catalogue import Catalogue, Route
+from gateway.pipeline.attempt import Patience, ask
+from gateway.pipeline.job import Job, as_turn_failure, degraded, ending_of, repeated, search_notice
+from gateway.pipeline.outlet import Emit, Outlet
+from gateway.pipeline.plan import Offer, held, plan_turn
+from gateway.pipeline.watch import Watch
+from gateway.search import Findings, Question, Searcher
+from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, with_evidence
+from gateway.telemetry import TurnObserver
+
+
+@dataclass(frozen=True, slots=True)
+class Stations:
+    """Everything a turn passes, by the promise of each station."""
+
+    catalogue: Catalogue
+    limiter: Limiter
+    ledger: Ledger
+    searcher: Searcher
+    prices: PriceBook
+    observer: TurnObserver
+    patience: Patience
+    broken_stream: BrokenStream
+    user_id: Callable[[str], str]
+    new_id: Callable[[], str]
+
+
+class Pipeline:
+    """Answers turns."""
+
+    def __init__(self, stations: Stations, now: Callable[[], float] = time.time) -> None:
+        self._stations = stations
+        self._now = now
+        self._settling: set[asyncio.Task[TurnEnd]] = set()
+
+    async def run(self, visitor: Visitor, turn: Turn, emit: Emit, watch: Watch) -> TurnEnd:
+        """The end of the answered turn, which the caller is still to be told.
+
+        Raises GatewayError when the turn was refused (nothing held, no receipt), TurnFailed when it failed after
+        that; CancelledError and CallerLeft pass through, once the turn is settled.
+        """
+        job = self._prepare(visitor, turn)
+        if turn.named:
+            await self._refuse_repeat(job)
+        await self._reserve(job)
+        failure: GatewayError | None = CallerError(Reason.CANCELLED, "the caller left")
+        try:
+            await self._open(job)
+            async with watch:
+                await self._answer(job, emit, watch)
+            failure = None
+        except GatewayError as error:
+            failure = as_turn_failure(error, job.received)
+        finally:
+            # A caller who leaves now, or leaves twice, still gets a receipt: the settling has a task of its own.
+            end = await self._settled(job, failure)
+        if failure is None:
+            return end
+        if not job.opened:
+            raise failure
+        raise TurnFailed(failure, end)
+
+    async def search(self, visitor: Visitor, query: str, options: SearchOptions) -> Findings:
+        """The enrichment step alone: it counts as a request, and what it found is paid for."""
+        if not query.strip():
+            raise invalid("query", "is empty; say what to look for")
+        stations, tenant = self._stations, visitor.tenant
+        hold = Hold(0, search_cost(stations.searcher.one_call_each, self._now(), stations.prices))
+        reservation = await stations.limiter.reserve(stations.new_id(), tenant.name, tenant.limits, hold)
+        used = Hold(0, 0)
+        try:
+            within_s = visitor.call.deadline - asyncio.get_running_loop().time()
+            question = Question(query, (), options.mode or SearchMode.ALWAYS, options, within_s)
+            findings = await stations.searcher.enrich(question, tenant)
+            used = Hold(0, search_cost(findings.paid, self._now(), stations.prices))
+        finally:
+            await stations.limiter.settle(reservation, used)
+        return findings
+
+    def offered(self, tenant: Tenant) -> Sequence[Offer]:
+        """The models this tenant may use, with the prices of this moment."""
+        stations, now = self._stations, self._now()
+        cards = stations.catalogue.offered(tenant)
+        return [Offer(card, card_prices(card.name, now, stations.prices)) for card in cards]
+
+    async def aclose(self) -> None:
+        """Waits for turns that are being settled."""
+        if self._settling:
+            await asyncio.wait(self._settling)
+
+    # --- before the answer ------------------------------------------------------------------------------
+
+    def _prepare(self, visitor: Visitor, turn: Turn) -> Job:
+        stations, now = self._stations, self._now()
+        loop_now = asyncio.get_running_loop().time()
+        plan = plan_turn(turn, visitor.tenant, stations.catalogue)
+        mode = turn.search.mode or visitor.tenant.search_mode
+        searches = {} if mode is SearchMode.NEVER else stations.searcher.one_call_each
+        evidence = 0 if mode is SearchMode.NEVER else turn.search.evidence_token_budget or DEFAULT_TOKEN_BUDGET
+        until = now + max(0.0, visitor.call.deadline - loop_now)
+        plan, reserved = held(
+            plan, turn, evidence_tokens=evidence, span=(now, until), prices=stations.prices, searches=searches
+        )
+        receipt = Receipt(
+            receipt_id=stations.new_id(),
+            tenant=visitor.tenant.name,
+            subject=visitor.caller.subject,
+            session_id=visitor.call.session_id,
+            turn_id=turn.turn_id,
+            body_sha256=turn.body_sha256,
+            request_id=visitor.call.request_id,
+            model=plan.route.card.name,
+            reserved=reserved,
+            created=now,
+            labels={**visitor.tenant.labels, **turn.labels},
+            broken_stream_policy=stations.broken_stream.value,
+        )
+        return Job(visitor, turn, plan, receipt, begun=loop_now, route=plan.route, search_mode=mode)
+
+    async def _refuse_repeat(self, job: Job) -> None:
+        receipt = job.receipt
+        standing = await self._stations.ledger.find(receipt.tenant, receipt.session_id, receipt.turn_id)
+        if standing is not None:
+            raise repeated(standing, job.turn)
+
+    async def _reserve(self, job: Job) -> None:
+        reserved, tenant = job.receipt.reserved, job.visitor.tenant
+        hold = Hold(reserved.prompt_tokens + reserved.completion_tokens, reserved.cost_nano_usd)
+        job.reservation = await self._stations.limiter.reserve(
+            job.receipt.receipt_id, tenant.name, tenant.limits, hold
+        )
+        self._stations.observer.began()
+
+    async def _open(self, job: Job) -> None:
+        standing = await self._stations.ledger.open(job.receipt)
+        if standing is not None:
+            raise repeated(standing, job.turn)
+        job.opened = True
+
+    # --- the answer -------------------------------------------------------------------------------------
+
+    async def _answer(self, job: Job, emit: Emit, watch: Watch) -> None:
+        if job.turn.timeout_s is not None:
+            watch.shorten(job.turn.timeout_s)
+        await emit(Accepted(job.receipt.receipt_id))
+        for notice in job.plan.notices:
+            await emit(notice)
+        await self._search(job, emit)
+        generation = job.plan.generation
+        outlet = Outlet(emit, job.sources, generation.include_reasoning)
+        try:
+            await ask(job, self._prompt(job), outlet, watch, self._stations.patience)
+        except UpstreamError as error:
+            route = self._degraded_route(job, error)
+            if route is None:
+                raise
+            job.route, job.degraded = route, True
+            await emit(degraded(error, route.card.name))
+            await ask(job, self._prompt(job), outlet, watch, self._stations.patience)
+        if job.received.finish is Finish.LENGTH and job.plan.cost_capped:
+            job.received.finish = Finish.LIMIT
+
+    async def _search(self, job: Job, emit: Emit) -> None:
+        turn = job.turn
+        if job.search_mode is SearchMode.NEVER:
+            return
+        said = [message.text for message in turn.messages if message.role is Role.USER]
+        within_s = job.visitor.call.deadline - asyncio.get_running_loop().time()
+        question = Question(turn.question, said[:-1], job.search_mode, turn.search, within_s)
+        job.findings = await self._stations.searcher.enrich(question, job.visitor.tenant)
+        if job.findings.prompt_text:
+            job.evidence_tokens = count_text(job.findings.prompt_text)
+        for event in job.findings.events:
+            await emit(event)
+            if event.status is not SearchStatus.OK:
+                await emit(search_notice(event))
+
+    def _prompt(self, job: Job) -> Prompt:
+        turn, messages = job.turn, job.turn.messages
+        if job.findings.prompt_text:
+            messages = with_evidence(messages, job.findings.prompt_text)
+        return Prompt(
+            model=job.route.card.name,
+            messages=messages,
+            generation=job.plan.generation,
+            tools=turn.tools,
+            question=turn.question,
+            sources=tuple(job.sources),
+            user_id=self._stations.user_id(job.visitor.tenant.name),
+            deadline=job.visitor.call.deadline,
+        )
+
+    def _degraded_route(self, job: Job, error: UpstreamError) -> Route | None:
+        """Who may answer instead: only before any output, where allowed, and with evidence to answer from."""
+        turn, tenant = job.turn, job.visitor.tenant
+        wished = turn.routing.allow_degraded
+        allowed = tenant.allow_degraded if wished is None else wished
+        special = turn.tools or turn.generation.json_object or turn.routing.place is Place.CLOUD_ONLY
+        if job.received.output_events or not allowed or special or not job.sources:
+            return None
+        if error.reason is Reason.UPSTREAM_REJECTED or job.route.card.local:
+            return None
+        return self._stations.catalogue.degraded(tenant)
+
+    # --- after it ---------------------------------------------------------------------------------------
+
+    async def _settled(self, job: Job, failure: GatewayError | None) -> TurnEnd:
+        task = asyncio.get_running_loop().create_task(self._settle(job, failure))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        return await asyncio.shield(task)
+
+    async def _settle(self, job: Job, failure: GatewayError | None) -> TurnEnd:
+        stations = self._stations
+        receipt = self._closed_receipt(job, failure)
+        used = receipt.settled
+        if job.reservation is not None:
+            hold = Hold(used.prompt_tokens + used.completion_tokens, used.cost_nano_usd)
+            await stations.limiter.settle(job.reservation, hold)
+        if job.opened:
+            try:
+                await stations.ledger.close(receipt)
+            except OperatorError as error:
+                # The answer is with the caller already; the open receipt is closed at the next start.
+                job.failures.append(error.reason)
+        stations.observer.ended(job.record(receipt, asyncio.get_running_loop().time()))
+        return job.end(receipt)
+
+    def _closed_receipt(self, job: Job, failure: GatewayError | None) -> Receipt:
+        stations = self._stations
+        ending = ending_of(failure, job.received)
+        usage = settle_usage(job.received.usage, job.counted(), job.receipt.reserved).usage
+        usage = billed(ending, usage, job.received.output_events, stations.broken_stream)
+        name = stations.prices.priced_name(job.received.model, job.route.card.name)
+        searches = job.findings.paid if ending is not Ending.FAILED_BEFORE_OUTPUT else {}
+        priced = price(usage, name, job.receipt.created, stations.prices, searches)
+        return replace(
+            job.closed(failure, self._now()),
+            settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
+            price_entry=priced.entry,
+            peak_price=priced.peak,
+        )

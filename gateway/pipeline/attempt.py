@@ -1,0 +1,102 @@
+"""One call to one model: what arrives is counted, timed on events rather than bytes, and passed on."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from gateway.domain.answer import Received
+from gateway.domain.errors import GatewayError, Reason, UpstreamError
+from gateway.domain.events import TextDelta, ToolCallDelta
+from gateway.domain.receipt import Attempt
+from gateway.domain.turn import Thinking
+from gateway.domain.usage import Usage
+from gateway.models import Prompt
+from gateway.pipeline.job import Job
+from gateway.pipeline.outlet import Outlet
+from gateway.pipeline.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a turn waits for what, in seconds."""
+
+    first_output_s: float
+    first_output_thinking_s: float
+    silence_s: float
+    client_stall_s: float
+
+
+async def ask(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: Patience) -> None:
+    """Streams one answer to its end. Raises UpstreamError; closes the upstream before anything else happens.
+
+    The timers run only while something is waited for: the upstream's while a read is pending, the caller's while
+    a frame waits to be taken, so that a slow caller is never mistaken for a slow model or the other way round.
+    """
+    received = job.received = Received()
+    loop = asyncio.get_running_loop()
+    begun, outcome = loop.time(), "abandoned"
+    try:
+        await _stream(job, prompt, outlet, watch, patience)
+        await outlet.close()
+        outcome = received.finish.name.lower() if received.finish else "no_finish"
+    except GatewayError as error:
+        outcome = error.reason.lower()
+        job.failures.append(error.reason)
+        raise
+    finally:
+        usage = Usage(completion_tokens=received.output_events)
+        name = received.model or prompt.model
+        job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, loop.time() - begun))
+
+
+async def _stream(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: Patience) -> None:
+    received = job.received
+    thinks = prompt.generation.thinking not in (None, Thinking.OFF)
+    upstream = Watch()
+    async with upstream, aclosing(job.route.provider.stream(prompt)) as batches:
+        first_s = patience.first_output_thinking_s if thinks else patience.first_output_s
+        upstream.expect(first_s, no_first_output)
+        async for batch in batches:
+            before = received.output_events
+            for event in batch:
+                received.add(event)
+            if received.output_events == before:
+                continue
+            upstream.pause()
+            job.note_output(watch.expect(patience.client_stall_s, client_too_slow))
+            for event in batch:
+                if isinstance(event, TextDelta):
+                    await outlet.text(event)
+                elif isinstance(event, ToolCallDelta):
+                    await outlet.tool_call(event)
+            watch.pause()
+            upstream.expect(patience.silence_s, went_silent)
+    if received.finish is None:
+        raise UpstreamError(
+            Reason.UPSTREAM_PROTOCOL, "the model's answer had no end", facts={"upstream_cause": "no_finish"}
+        )
+
+
+def no_first_output() -> GatewayError:
+    """The model said nothing in time."""
+    return UpstreamError(
+        Reason.UPSTREAM_TTFT_TIMEOUT,
+        "the model did not begin to answer in time",
+        facts={"upstream_cause": "first_output_timeout"},
+        retry_after_s=1.0,
+    )
+
+
+def went_silent() -> GatewayError:
+    """The model stopped in the middle."""
+    return UpstreamError(
+        Reason.UPSTREAM_UNAVAILABLE,
+        "the model stopped in the middle of its answer",
+        facts={"upstream_cause": "silence"},
+        retry_after_s=1.0,
+    )
+
+
+def client_too_slow() -> GatewayError:
+    """The caller took no frame for too long."""
+    return GatewayError(Reason.CLIENT_TOO_SLOW, "the answer was not read in time; read frames as they come")

@@ -1,0 +1,198 @@
+"""The gRPC server itself: its options, its port and TLS, health, reflection, and an orderly end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gateway.domain.call import Visitor
+from gateway.domain.errors import OperatorError, Reason
+from gateway.server.door import Context, Door, Handler, Malformed
+from gateway.server.running import Running
+from gateway.settings import Grpc
+
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+HEALTH = "grpc.health.v1.Health"
+STOP_AHEAD_S = 2.0
+MAX_METADATA_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method: its scope ("" = any valid credential), its request type, and what answers it."""
+
+    scope: str
+    request: type[Message]
+    handler: Handler
+    streams_in: bool = False
+    streams_out: bool = False
+
+
+def options(settings: Grpc) -> list[tuple[str, int]]:
+    """The channel arguments; those that differ from gRPC's defaults have their reason beside them."""
+    return [
+        ("grpc.max_concurrent_streams", settings.streams_per_connection),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Equal soft and hard limits: between them gRPC refuses at random.
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        # A dead caller is found within 30 s and not after two hours of paid generation. Only ping_timeout_ms
+        # works in gRPC Core; keepalive_timeout_ms is set for the day it does.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Callers may ping every 10 s; the default of 300 s would disconnect most of them.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 2),
+        # Long-lived channels move on, but never in the middle of the longest turn.
+        ("grpc.max_connection_age_ms", 1_800_000),
+        ("grpc.max_connection_age_grace_ms", 900_000),
+        ("grpc.max_connection_idle_ms", 300_000),
+        ("grpc.max_allowed_incoming_connections", settings.connections),
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+class GrpcServer:
+    """Serves the methods it is given. Open it with `start`, close it with `drain`."""
+
+    def __init__(
+        self,
+        settings: Grpc,
+        door: Door,
+        running: Running,
+        services: Mapping[str, Mapping[str, Method]],
+        *,
+        open_reflection: bool,
+    ) -> None:
+        """`services` maps full service names to their methods; `open_reflection` needs no credential."""
+        self._settings = settings
+        self._door = door
+        self._running = running
+        self._health = health.aio.HealthServicer()
+        self._names = tuple(services)
+        self._server = grpc.aio.server(options=options(settings))
+        for service, methods in services.items():
+            self._server.add_generic_rpc_handlers((_handlers(service, methods, door),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            listed = (*services, HEALTH, REFLECTION)
+            self._server.add_generic_rpc_handlers((_reflection(listed, door, open_reflection),))
+
+    async def start(self) -> int:
+        """Listens and reports itself ready; returns the port. Raises OperatorError when it cannot listen."""
+        host, _, port = self._settings.address.rpartition(":")
+        try:
+            credentials = _credentials(self._settings)
+            if credentials is None:
+                bound = self._server.add_insecure_port(self._settings.address)
+            else:
+                bound = self._server.add_secure_port(self._settings.address, credentials)
+        except RuntimeError as error:
+            raise OperatorError(
+                Reason.INTERNAL,
+                f"cannot listen on {self._settings.address}: the port is in use or the address is not this "
+                f"machine's; stop what listens on {port}, or set GATEWAY_GRPC_ADDRESS={host}:OTHER",
+            ) from error
+        await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        return bound
+
+    async def drain(self) -> None:
+        """Takes no more calls, lets running ones finish within the grace, and ends the rest itself."""
+        settings = self._settings
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._door.draining = True
+        self._running.drain()
+        await asyncio.sleep(settings.drain_wait_s)
+        loop = asyncio.get_running_loop()
+        # Ours comes first: gRPC would end the rest with a text of its own, and without a receipt in it.
+        stop = loop.call_later(max(settings.drain_grace_s - STOP_AHEAD_S, 0.0), self._running.stop)
+        await self._server.stop(settings.drain_grace_s)
+        stop.cancel()
+
+    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+
+def _credentials(settings: Grpc) -> grpc.ServerCredentials | None:
+    if not settings.certificate:
+        return None
+    try:
+        key, certificate = Path(settings.private_key).read_bytes(), Path(settings.certificate).read_bytes()
+        ca = Path(settings.client_ca).read_bytes() if settings.client_ca else None
+    except OSError as error:
+        raise OperatorError(
+            Reason.INTERNAL,
+            f"cannot read {error.filename} ({error.strerror}); check the [grpc] certificate settings",
+        ) from error
+    return grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=ca is not None)
+
+
+def _handlers(service: str, methods: Mapping[str, Method], door: Door) -> grpc.GenericRpcHandler:
+    return grpc.method_handlers_generic_handler(
+        service, {name: _handler(f"/{service}/{name}", method, door) for name, method in methods.items()}
+    )
+
+
+def _handler(path: str, method: Method, door: Door) -> grpc.RpcMethodHandler[Any, Any]:
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[method.streams_in, method.streams_out]
+    # Any: one table holds handlers of every request type.
+    guarded: Any = door.guard(path, method.scope, method.handler)
+    handler: grpc.RpcMethodHandler[Any, Any] = make(
+        guarded, request_deserializer=_decoder(method.request), response_serializer=Message.SerializeToString
+    )
+    return handler
+
+
+def _decoder(request: type[Message]) -> Callable[[bytes], Message | Malformed]:
+    """A parser that never raises: grpc would answer UNKNOWN and name the Python class."""
+    parse = request.FromString
+
+    def decode(data: bytes) -> Message | Malformed:
+        try:
+            return parse(data)
+        except DecodeError:
+            return Malformed()
+
+    return decode
+
+
+def _reflection(names: tuple[str, ...], door: Door, is_open: bool) -> grpc.GenericRpcHandler:
+    """Server reflection, for those who hold a credential."""
+    servicer = reflection.aio.ReflectionServicer(names)
+    path = f"/{REFLECTION}/ServerReflectionInfo"
+
+    async def reflect(_visitor: Visitor | None, requests: AsyncIterator[Any], context: Context) -> None:
+        async for reply in servicer.ServerReflectionInfo(requests, context):
+            await context.write(reply)
+
+    async def openly(requests: AsyncIterator[Any], context: Context) -> None:
+        await door.firewall(path, "", reflect(None, requests, context))
+
+    behaviour: Any = openly if is_open else door.guard(path, "", reflect)
+    return grpc.method_handlers_generic_handler(
+        REFLECTION,
+        {
+            "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
+                behaviour,
+                request_deserializer=reflection._reflection_pb2.ServerReflectionRequest.FromString,
+                response_serializer=Message.SerializeToString,
+            )
+        },
+    )
