@@ -18,8 +18,7 @@ ROOM_OF = {
     "schema": "configuration",
     "tenancy": "configuration",
     "plugins": "configuration",
-    "plan": "pipeline",
-    "outlet": "pipeline",
+    "identity": "app",
 }
 EVERYTHING = {"everything"}
 OUTSIDE = {"stubs", "client"}
@@ -30,10 +29,10 @@ MAY_IMPORT = {
     "version": set[str](),
     "domain": set[str](),
     "configuration": {"domain"},
-    "watch": {"domain"},
     **{station: {"domain"} for station in STATIONS},
-    "pipeline": {"domain", "watch", "promises", "pure"},
-    "server": {"domain", "watch", "stubs", "pipeline", "promises"},
+    "pipeline": {"domain", "promises", "pure"},
+    # Settings are frozen values, like the nouns of the domain.
+    "server": {"domain", "configuration", "stubs", "pipeline", "promises"},
     "client": {"stubs"},
     "bridge": OUTSIDE,
     "edge": OUTSIDE,
@@ -47,7 +46,6 @@ LIBRARIES = {
     "version": set[str](),
     "domain": set[str](),
     "configuration": set[str](),
-    "watch": set[str](),
     "pipeline": set[str](),
     "client": {"grpc", "google"},  # the base install holds nothing else
 }
@@ -55,10 +53,10 @@ LIBRARIES = {
 # Files that decide and never do; so is all of the domain, and whatever these import of their own room. What the
 # pipeline decides may rest on what stations decide.
 PURE = {
-    "gateway/plan.py",
+    *(f"gateway/pipeline/{name}.py" for name in ("plan",)),
     *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "refusal")),
     *(f"gateway/limits/{name}.py" for name in ("bucket", "estimate", "pricing", "quota")),
-    *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire")),
+    *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "catalogue")),
     *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "support", "tokens")),
     *(f"gateway/server/{name}.py" for name in ("frames", "requests", "status")),
 }

@@ -1,0 +1,228 @@
+"""Builds the house, opens it in order and closes it in reverse; it decides nothing."""
+
+import gc
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from google.protobuf.internal import api_implementation
+
+from gateway import __version__, identity, plugins
+from gateway.auth.api_key import ApiKeyFile
+from gateway.auth.dev_issuer import DevIssuer
+from gateway.domain.errors import OperatorError, Reason
+from gateway.domain.record import TurnRecord
+from gateway.ledger.sqlite import SqliteLedger, open_ledger
+from gateway.limits.billing import BrokenStream
+from gateway.limits.memory import MemoryLimiter
+from gateway.limits.price_file import read_book
+from gateway.models import ModelProvider, deepseek, embedded
+from gateway.models.catalogue import Catalogue
+from gateway.pipeline import Pipeline, Stations
+from gateway.pipeline.attempt import Patience
+from gateway.search import SearchProvider
+from gateway.search.enrich import Enricher
+from gateway.server.account import Account
+from gateway.server.converse import Converse
+from gateway.server.door import Door, DoorObserver
+from gateway.server.grpc_server import GrpcServer
+from gateway.server.inference import Inference
+from gateway.server.methods import methods
+from gateway.server.running import Running
+from gateway.server.search import Search
+from gateway.settings import Settings
+from gateway.telemetry.http import MetricsPort
+from gateway.telemetry.logging import TurnLog
+from gateway.telemetry.metrics import Metrics
+
+USER_ID_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The open house."""
+
+    server: GrpcServer
+    running: Running
+    grpc_port: int
+    metrics_port: int
+    issuer: DevIssuer | None
+    log: TurnLog
+
+
+class Observer(DoorObserver):
+    """Tells the log and the metrics what happened."""
+
+    def __init__(self, metrics: Metrics, log: TurnLog) -> None:
+        self._metrics = metrics
+        self._log = log
+
+    def began(self) -> None:
+        """A turn was let in."""
+        self._metrics.began()
+
+    def ended(self, record: TurnRecord) -> None:
+        """A turn is settled."""
+        self._metrics.ended(record)
+        self._log.ended(record)
+
+    def refused(self, method: str, tenant: str, reason: Reason) -> None:
+        """A call was refused."""
+        self._metrics.refused(method, reason)
+        self._log.refused(method, tenant, reason)
+
+    def broke(self, method: str, request_id: str, error: BaseException) -> None:
+        """A bug ended a call."""
+        self._metrics.broke(method)
+        self._log.broke(method, request_id, error)
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
+    """The gateway, listening. Leaving drains it. Raises OperatorError when something it needs cannot be had."""
+    if api_implementation.Type() == "python":
+        raise OperatorError(Reason.INTERNAL, "protobuf runs in pure Python; install the wheel of this platform")
+    async with AsyncExitStack() as stack:
+        metrics, log = Metrics(), TurnLog()
+        observer = Observer(metrics, log)
+        stations = await build_stations(settings, observer, stack)
+        issuer = DevIssuer(settings.data_dir) if dev else None
+        remote = identity.remote_keys(settings)
+        if remote is not None:
+            remote[1].start()
+            stack.push_async_callback(remote[1].aclose)
+        authenticator = identity.authenticator(settings.data_dir, remote, issuer)
+        door = Door(authenticator, lambda: settings.tenants, observer, settings.timers.total_s, new_id)
+        pipeline = Pipeline(stations)
+        stack.push_async_callback(pipeline.aclose)
+        running = Running(settings.timers.end_margin_s)
+        server = build_server(settings, door, running, pipeline, stations, open_reflection=dev)
+        metrics_port = 0
+        if settings.metrics.address:
+            port = MetricsPort(settings.metrics.address, metrics, lambda: not door.draining)
+            stack.push_async_callback(port.aclose)
+            metrics_port = await port.start()
+        grpc_port = await server.start()
+        stack.push_async_callback(server.drain)
+        # What lives as long as the process is never looked at again by the collector.
+        gc.collect()
+        gc.freeze()
+        yield Gateway(server, running, grpc_port, metrics_port, issuer, log)
+
+
+async def build_stations(settings: Settings, observer: Observer, stack: AsyncExitStack) -> Stations:
+    """Everything a turn passes; `stack` closes what was opened here."""
+    # The ledger comes first: it keeps a second gateway out of the same data directory.
+    ledger = await open_ledger(settings.data_dir)
+    stack.push_async_callback(ledger.aclose)
+    limiter = MemoryLimiter(time.time, time.monotonic)
+    await restore(limiter, ledger, settings)
+    book = settings.billing.price_book
+    return Stations(
+        catalogue=Catalogue(await model_providers(settings, stack)),
+        limiter=limiter,
+        ledger=ledger,
+        searcher=Enricher(await search_providers(settings, stack), settings.search.timeout_s),
+        prices=read_book(Path(book) if book else None),
+        observer=observer,
+        patience=patience(settings),
+        broken_stream=BrokenStream(settings.billing.broken_stream),
+        user_id=user_ids(ApiKeyFile(settings.data_dir).secret()),
+        new_id=new_id,
+    )
+
+
+def build_server(
+    settings: Settings,
+    door: Door,
+    running: Running,
+    pipeline: Pipeline,
+    stations: Stations,
+    *,
+    open_reflection: bool,
+) -> GrpcServer:
+    """The server with every method."""
+    heartbeat_s = settings.timers.heartbeat_s
+    converse = Converse(
+        door=door,
+        pipeline=pipeline,
+        running=running,
+        heartbeat_s=heartbeat_s,
+        new_id=new_id,
+        version=__version__,
+    )
+    inference = Inference(pipeline, running, heartbeat_s, new_id)
+    account = Account(stations.limiter, stations.ledger)
+    services = methods(inference, converse, Search(pipeline), account)
+    return GrpcServer(settings.grpc, door, running, services, open_reflection=open_reflection)
+
+
+async def model_providers(settings: Settings, stack: AsyncExitStack) -> list[ModelProvider]:
+    """DeepSeek where there is a key, and the embedded model always; the first model is the default."""
+    providers: list[ModelProvider] = []
+    if settings.deepseek.api_key:
+        providers.append(
+            deepseek.create(
+                api_key=settings.deepseek.api_key,
+                base_url=settings.deepseek.base_url,
+                connect_timeout_s=settings.timers.connect_s,
+            )
+        )
+    providers.append(embedded.create())
+    for provider in providers:
+        stack.push_async_callback(provider.aclose)
+    return providers
+
+
+async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[str, SearchProvider]:
+    """The search providers of the settings, in order of preference."""
+    providers: dict[str, SearchProvider] = {}
+    for name in settings.search.providers:
+        provider: SearchProvider = await plugins.load("gateway.search", name).create(settings.data_dir)
+        stack.push_async_callback(provider.aclose)
+        providers[name] = provider
+    return providers
+
+
+async def restore(limiter: MemoryLimiter, ledger: SqliteLedger, settings: Settings) -> None:
+    """Books what tenants had spent this day and month before this process started."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    by_day = await ledger.spent_since(today.timestamp())
+    by_month = await ledger.spent_since(today.replace(day=1).timestamp())
+    for name, spent in by_month.items():
+        tenant = settings.tenants.get(name)
+        if tenant is not None:
+            limiter.restore(name, tenant.limits, by_day.get(name, 0), spent)
+
+
+def patience(settings: Settings) -> Patience:
+    """The timers of a turn."""
+    timers = settings.timers
+    return Patience(
+        first_output_s=timers.first_output_s,
+        first_output_thinking_s=timers.first_output_thinking_s,
+        silence_s=timers.silence_s,
+        client_stall_s=timers.client_stall_s,
+    )
+
+
+def user_ids(secret: bytes) -> Callable[[str], str]:
+    """The opaque id of a tenant for an upstream: it separates caches and scheduling, and names nobody."""
+
+    def user_id(tenant: str) -> str:
+        return hmac.new(secret, b"upstream user id\0" + tenant.encode(), hashlib.sha256).hexdigest()[
+            :USER_ID_LENGTH
+        ]
+
+    return user_id
+
+
+def new_id() -> str:
+    """A random id for requests, turns and receipts: 128 bits, 32 hexadecimal digits."""
+    return secrets.token_hex(16)
