@@ -1,0 +1,210 @@
+"""What a terminal shows of a turn: frames in, text out. Pure; `ask` and `chat` do the writing.
+
+The answer goes to standard output, with its sources and one line of facts; what goes on meanwhile (searches, the
+queue, reasoning) goes to standard error. Text from outside cannot move the cursor or hide itself.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.v1 import content_pb2, inference_pb2
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_HIDING = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_NUMBER = re.compile(r"[0-9]+")
+_QUOTE_LENGTH = 80
+
+_FINISH_HINTS = {
+    inference_pb2.FINISH_LENGTH: "the answer was cut at its token limit: allow more with --max-tokens",
+    inference_pb2.FINISH_CONTENT_FILTER: "the model's content filter ended the answer",
+    inference_pb2.FINISH_LIMIT: "a limit of the turn ended the answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text to write: to standard error when it is an aside, else to standard output."""
+
+    text: str
+    aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the terminal can do. `live` allows asides about what is going on; `terminal` is whether the answer
+    is read on one, where control characters must not get through."""
+
+    colour: bool = False
+    live: bool = False
+    terminal: bool = False
+    reasoning: bool = False
+
+    def dim(self, text: str) -> str:
+        """The text, dimmed where colours are allowed."""
+        return f"\x1b[2m{text}\x1b[22m" if self.colour and text else text
+
+
+class AnswerView:
+    """The view of one turn; `show` each frame in order, then `close` it when the stream failed."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._last = "\n"
+        self._thinking = False
+        self._sources: dict[str, content_pb2.Source] = {}
+        self._late: list[content_pb2.Citation] = []
+        self._notices: list[inference_pb2.Notice] = []
+        self._answer = bytearray()
+
+    def show(self, frame: inference_pb2.ServerFrame) -> list[Piece]:
+        """What to write for this frame."""
+        match frame.WhichOneof("frame"):
+            case "accepted":
+                return self._queue(frame.accepted)
+            case "search":
+                return self._search(frame.search)
+            case "delta":
+                return self._delta(frame.delta)
+            case "citation":
+                return self._citation(frame.citation)
+            case "notice":
+                self._notices.append(frame.notice)
+            case "end":
+                return self._end(frame.end)
+        return []
+
+    def close(self) -> list[Piece]:
+        """Ends the line that was begun, when no further frame comes."""
+        return [*self._done_thinking(), *self._line_end()]
+
+    def _queue(self, accepted: inference_pb2.Accepted) -> list[Piece]:
+        return self._live(f"waiting, number {accepted.queue_position}") if accepted.queue_position else []
+
+    def _search(self, event: inference_pb2.SearchEvent) -> list[Piece]:
+        self._sources.update({source.source_id: source for source in event.sources})
+        return self._live(search_line(event)) if not self._answer else []
+
+    def _live(self, line: str) -> list[Piece]:
+        return [Piece(self._look.dim(f"· {line}") + "\n", aside=True)] if self._look.live else []
+
+    def _delta(self, delta: inference_pb2.Delta) -> list[Piece]:
+        pieces = []
+        if delta.reasoning and self._look.reasoning:
+            self._thinking = True
+            pieces.append(Piece(self._look.dim(self._safe(delta.reasoning)), aside=True))
+        text = delta.text + delta.refusal
+        if text:
+            pieces += self._done_thinking()
+            pieces.append(Piece(self._safe(text)))
+            self._last = text[-1]
+        self._answer += delta.text.encode()
+        return pieces
+
+    def _done_thinking(self) -> list[Piece]:
+        thinking, self._thinking = self._thinking, False
+        return [Piece("\n\n", aside=True)] if thinking else []
+
+    def _citation(self, citation: content_pb2.Citation) -> list[Piece]:
+        """A mark stands where its span ends; once more text was written, it can only be listed below."""
+        if citation.end != len(self._answer):
+            self._late.append(citation)
+            return []
+        self._last = "]"
+        return [Piece(self._look.dim("".join(f"[{number(name)}]" for name in citation.source_ids)))]
+
+    def _end(self, end: inference_pb2.TurnEnd) -> list[Piece]:
+        below = [*self._source_lines(), *(f"note: {one_line(notice.message)}" for notice in self._notices)]
+        if end.finish in _FINISH_HINTS:
+            below.append(f"note: {_FINISH_HINTS[end.finish]}")
+        blocks = ["\n".join(below), self._look.dim(facts_line(end))]
+        text = "".join(f"\n{block}\n" for block in blocks if block)
+        return [*self.close(), Piece(text)]
+
+    def _source_lines(self) -> list[str]:
+        lines = []
+        for source in sorted(self._sources.values(), key=lambda source: (len(source.source_id), source.source_id)):
+            lines.append(source_line(source))
+            lines += [
+                self._look.dim(f"    on “{self._quote(citation)}”")
+                for citation in self._late
+                if source.source_id in citation.source_ids
+            ]
+        return lines
+
+    def _quote(self, citation: content_pb2.Citation) -> str:
+        words = one_line(self._answer[citation.start : citation.end].decode(errors="replace"))
+        return words if len(words) <= _QUOTE_LENGTH else f"{words[: _QUOTE_LENGTH - 1]}…"
+
+    def _line_end(self) -> list[Piece]:
+        last, self._last = self._last, "\n"
+        return [] if last == "\n" else [Piece("\n")]
+
+    def _safe(self, text: str) -> str:
+        return printable(text) if self._look.terminal else text
+
+
+def printable(text: str) -> str:
+    """The text without the control characters by which it could command a terminal; line breaks stay."""
+    return _CONTROLS.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without characters that hide or turn what follows."""
+    return _HIDING.sub("", printable(" ".join(text.split())))
+
+
+def number(source_id: str) -> str:
+    """`1` for `S1`; another id as it is."""
+    found = _NUMBER.search(source_id)
+    return found[0] if found else one_line(source_id)
+
+
+def source_line(source: content_pb2.Source) -> str:
+    """`[1] title — url (date)`."""
+    title, url = one_line(source.title), one_line(source.url)
+    named = f"{title} — {url}" if title and url else title or url
+    date = f" ({_date(source)})" if source.HasField("published") else ""
+    return f"[{number(source.source_id)}] {named}{date}"
+
+
+def search_line(event: inference_pb2.SearchEvent) -> str:
+    """Which provider did what, in which time."""
+    who = f"{one_line(event.provider)}: "
+    if event.status == inference_pb2.SEARCH_STATUS_FAILED:
+        return f"{who}failed{_because(event.detail)}"
+    if event.status == inference_pb2.SEARCH_STATUS_SKIPPED:
+        return f"{who}skipped{_because(event.detail)}"
+    count = len(event.sources)
+    took = f", {event.took.seconds + event.took.nanos / 1e9:.1f} s" if not event.from_cache else ", from the cache"
+    return f"{who}{count} source{'' if count == 1 else 's'} for “{one_line(event.query)}”{took}"
+
+
+def facts_line(end: inference_pb2.TurnEnd) -> str:
+    """Model, finish, tokens, cost and receipt of a turn, on one line."""
+    usage = end.usage
+    about = "about " if usage.basis == content_pb2.USAGE_BASIS_ESTIMATED else ""
+    facts = [
+        one_line(end.model),
+        inference_pb2.Finish.Name(end.finish).removeprefix("FINISH_").lower().replace("_", " "),
+        "degraded" if end.degraded else "",
+        f"{about}{usage.prompt_tokens} tokens in, {usage.completion_tokens} out",
+        dollars(usage.cost_nano_usd),
+        f"receipt {end.receipt_id}" if end.receipt_id else "",
+    ]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def dollars(nano_usd: int) -> str:
+    """Money exactly, with at least two decimals: 12000 nano-USD are $0.000012."""
+    whole, part = divmod(abs(nano_usd), 1_000_000_000)
+    decimals = f"{part:09d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nano_usd < 0 else ''}${whole}.{decimals}"
+
+
+def _because(detail: str) -> str:
+    return f": {one_line(detail)}" if detail else ""
+
+
+def _date(source: content_pb2.Source) -> str:
+    return datetime.fromtimestamp(source.published.seconds, UTC).date().isoformat()

@@ -1,0 +1,144 @@
+"""What a terminal shows of a turn."""
+
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.commands.terminal import AnswerView, Look, dollars, one_line, source_line
+from gateway.v1 import content_pb2, inference_pb2
+from tests.support.scripted_gateway import ended, frames_of, text
+
+FACTS = "\ndeepseek-flash · stop · 9 tokens in, 4 out · $0.000012 · receipt r1\n"
+TIDES = content_pb2.Source(source_id="S1", title="Tides", url="https://a.example/t")
+MOON = content_pb2.Source(
+    source_id="S2", title="Moon", url="https://b.example/m", published=Timestamp(seconds=1_741_000_000)
+)
+
+
+def shown(*kinds: Any, look: Look = Look()) -> tuple[str, str]:  # noqa: B008 - frozen
+    """(standard output, standard error) for the frames of one turn."""
+    view = AnswerView(look)
+    pieces = [piece for frame in frames_of(*kinds) for piece in view.show(frame)] + view.close()
+    return "".join(p.text for p in pieces if not p.aside), "".join(p.text for p in pieces if p.aside)
+
+
+def search(*sources: content_pb2.Source, **changes: Any) -> inference_pb2.SearchEvent:
+    """One search that went well."""
+    return inference_pb2.SearchEvent(
+        **{
+            "provider": "embedded",
+            "query": "tides",
+            "status": inference_pb2.SEARCH_STATUS_OK,
+            "sources": sources,
+            "took": Duration(nanos=120_000_000),
+            **changes,
+        }
+    )
+
+
+def test_an_answer_is_its_text_and_one_line_of_facts() -> None:
+    """Nothing else is written where nothing else happened."""
+    assert shown(text("Hel"), text("lo"), ended()) == ("Hello\n" + FACTS, "")
+
+
+def test_a_mark_stands_where_its_span_ends() -> None:
+    """Offsets count UTF-8 bytes, and several marks may stand at one place."""
+    out, _ = shown(
+        search(TIDES, MOON),
+        text("Die Flut steigt über"),
+        content_pb2.Citation(start=0, end=21, source_ids=["S1", "S2"]),
+        text(" alles."),
+        ended(),
+    )
+    assert out.startswith("Die Flut steigt über[1][2] alles.\n\n[1] Tides — https://a.example/t\n[2] Moon")
+
+
+def test_a_citation_that_comes_late_is_listed_under_its_source() -> None:
+    """Once more text was written its mark has no place left."""
+    late = content_pb2.Citation(start=0, end=5, source_ids=["S2"])
+    out, _ = shown(search(TIDES, MOON), text("Tides turn."), late, ended())
+    assert out == (
+        "Tides turn.\n\n[1] Tides — https://a.example/t\n"
+        "[2] Moon — https://b.example/m (2025-03-03)\n    on “Tides”\n" + FACTS
+    )
+
+
+def test_notices_and_a_cut_are_said_plainly() -> None:
+    """Whoever reads only the answer still learns that it is not the usual one."""
+    notice = inference_pb2.Notice(
+        kind=inference_pb2.NOTICE_KIND_DEGRADED, message="answered by\nthe embedded model"
+    )
+    out, _ = shown(notice, text("Hm"), ended(inference_pb2.FINISH_LENGTH))
+    assert "\n\nnote: answered by the embedded model\nnote: the answer was cut at its token limit" in out
+    assert " · length · " in out
+
+
+def test_searches_and_the_queue_show_only_where_somebody_watches() -> None:
+    """On a terminal they are asides; into a file nothing of them goes."""
+    happening = (
+        inference_pb2.Accepted(receipt_id="r1", queue_position=2),
+        search(TIDES),
+        search(provider="brave", status=inference_pb2.SEARCH_STATUS_FAILED, detail="timeout"),
+        search(provider="old", status=inference_pb2.SEARCH_STATUS_SKIPPED),
+        search(TIDES, MOON, from_cache=True),
+    )
+    _, aside = shown(*happening, ended(), look=Look(live=True))
+    assert aside == (
+        "· waiting, number 2\n"
+        "· embedded: 1 source for “tides”, 0.1 s\n"
+        "· brave: failed: timeout\n"
+        "· old: skipped\n"
+        "· embedded: 2 sources for “tides”, from the cache\n"
+    )
+    assert shown(*happening, ended())[1] == ""
+
+
+def test_reasoning_is_an_aside_that_ends_before_the_answer() -> None:
+    """It is shown only when asked for, and never mixed into the answer."""
+    deltas = (inference_pb2.Delta(reasoning="hm "), inference_pb2.Delta(reasoning="so", text="Yes"), ended())
+    assert shown(*deltas, look=Look(reasoning=True)) == ("Yes\n" + FACTS, "hm so\n\n")
+    assert shown(*deltas) == ("Yes\n" + FACTS, "")
+
+
+def test_colour_codes_appear_only_where_colours_are_allowed() -> None:
+    """Dimmed on a terminal, plain elsewhere."""
+    cited = (text("Hi"), content_pb2.Citation(end=2, source_ids=["S1"]), ended())
+    assert "\x1b[2m[1]\x1b[22m" in shown(*cited, look=Look(colour=True))[0]
+    assert "\x1b" not in shown(*cited)[0]
+
+
+def test_text_from_outside_cannot_command_the_terminal() -> None:
+    """On a terminal control characters are taken out; a file gets the answer byte for byte."""
+    evil = (text("a\x1b[2Jb\rc\td\n"), ended())
+    assert shown(*evil, look=Look(terminal=True))[0] == "a[2Jbc\td\n" + FACTS
+    assert shown(*evil)[0] == "a\x1b[2Jb\rc\td\n" + FACTS
+    assert one_line("a\x1b]0;x\x07\n b\u202ec") == "a]0;x bc"
+
+
+def test_a_stream_that_breaks_ends_its_line() -> None:
+    """The message that follows stands on a line of its own."""
+    assert shown(text("Hel"))[0] == "Hel\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (content_pb2.Source(source_id="S3", url="https://a.example"), "[3] https://a.example"),
+        (content_pb2.Source(source_id="S3", title="Only a title"), "[3] Only a title"),
+        (content_pb2.Source(source_id="doc", title="T", url="u"), "[doc] T — u"),
+    ],
+)
+def test_a_source_shows_what_it_has(source: content_pb2.Source, line: str) -> None:
+    """A missing title or address leaves no hole."""
+    assert source_line(source) == line
+
+
+@pytest.mark.parametrize(
+    ("nano_usd", "shown_as"),
+    [(0, "$0.00"), (1, "$0.000000001"), (12_000, "$0.000012"), (1_500_000_000, "$1.50"), (-1, "-$0.000000001")],
+)
+def test_money_is_shown_exactly(nano_usd: int, shown_as: str) -> None:
+    """No rounding: the receipt says the same."""
+    assert dollars(nano_usd) == shown_as
