@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 from typing import Literal
 
 from gateway.domain.errors import OperatorError, Reason
@@ -69,7 +69,8 @@ class SqliteLedger:
         self._loop = loop
         self._now = now
         self._max_waiting = max_waiting
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        # Turns are refused at `max_waiting`: the other half is for those that run and must be closed.
+        self._queue: Queue[_Item | None] = Queue(maxsize=2 * max_waiting)
         self._waiting = 0
         self._closed = False
         self._unwritten: dict[str, Receipt] = {}
@@ -114,7 +115,7 @@ class SqliteLedger:
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
+        await asyncio.to_thread(self._queue.put, None)
         await asyncio.to_thread(self._thread.join)
 
     def start(self, synchronous: str, max_pages: int) -> None:
@@ -146,8 +147,11 @@ class SqliteLedger:
         if must_write is None and self._waiting >= self._max_waiting:
             raise _refusal(f"{self._waiting} operations wait for the disk already")
         waiter: Waiter = self._loop.create_future()
+        try:
+            self._queue.put_nowait((waiter, work, must_write))
+        except Full:
+            raise _refusal(f"{self._waiting} operations wait for the disk already") from None
         self._waiting += 1
-        self._queue.put((waiter, work, must_write))
         return waiter
 
     def _deliver(self, outcomes: list[Outcome]) -> None:
