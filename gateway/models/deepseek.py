@@ -9,7 +9,7 @@ from gateway.models.openai_request import Quirks
 
 BASE_URL = "https://api.deepseek.com"
 
-_FEATURES = ("streaming", "thinking", "tools", "json_object")
+_FEATURES = ("streaming", "thinking", "tools", "json")
 CARDS = (
     ModelCard(
         name="deepseek-flash",
@@ -17,7 +17,7 @@ CARDS = (
         provider="deepseek",
         context_tokens=1_000_000,
         max_output_tokens=384_000,
-        capabilities=(*_FEATURES, "images"),
+        capabilities=(*_FEATURES, "vision"),
         # Retired models whose names DeepSeek still accepts and bills as flash; Dify sends the first.
         aliases=("deepseek-v4-flash", "deepseek-v4-flash-vision-exp"),
     ),

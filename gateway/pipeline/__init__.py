@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.domain.call import Visitor
-from gateway.domain.errors import CallerError, GatewayError, OperatorError, Reason, UpstreamError, invalid
+from gateway.domain.errors import (
+    CallerError,
+    CallerLeft,
+    GatewayError,
+    OperatorError,
+    Reason,
+    UpstreamError,
+    internal,
+    invalid,
+)
 from gateway.domain.events import Accepted, Finish, SearchStatus, TurnEnd
 from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
@@ -67,7 +76,7 @@ class Pipeline:
         if turn.named:
             await self._refuse_repeat(job)
         await self._reserve(job)
-        failure: GatewayError | None = CallerError(Reason.CANCELLED, "the caller left")
+        failure: GatewayError | None = internal()
         try:
             await self._open(job)
             async with watch:
@@ -75,6 +84,9 @@ class Pipeline:
             failure = None
         except GatewayError as error:
             failure = as_turn_failure(error, job.received)
+        except (asyncio.CancelledError, CallerLeft):
+            failure = CallerError(Reason.CANCELLED, "the caller left")
+            raise
         finally:
             # A caller who leaves now, or leaves twice, still gets a receipt: the settling has a task of its own.
             end = await self._settled(job, failure)
@@ -139,7 +151,7 @@ class Pipeline:
             labels={**visitor.tenant.labels, **turn.labels},
             broken_stream_policy=stations.broken_stream.value,
         )
-        return Job(visitor, turn, plan, receipt, begun=loop_now, route=plan.route, search_mode=mode)
+        return Job(visitor, turn, plan, receipt, begun=time.perf_counter(), route=plan.route, search_mode=mode)
 
     async def _refuse_repeat(self, job: Job) -> None:
         receipt = job.receipt
@@ -247,7 +259,7 @@ class Pipeline:
             except OperatorError as error:
                 # The answer is with the caller already; the open receipt is closed at the next start.
                 job.failures.append(error.reason)
-        stations.observer.ended(job.record(receipt, asyncio.get_running_loop().time()))
+        stations.observer.ended(job.record(receipt, time.perf_counter()))
         return job.end(receipt)
 
     def _closed_receipt(self, job: Job, failure: GatewayError | None) -> Receipt:

@@ -1,6 +1,6 @@
 """One call to one model: what arrives is counted, timed on events rather than bytes, and passed on."""
 
-import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -33,8 +33,7 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: 
     a frame waits to be taken, so that a slow caller is never mistaken for a slow model or the other way round.
     """
     received = job.received = Received()
-    loop = asyncio.get_running_loop()
-    begun, outcome = loop.time(), "abandoned"
+    begun, outcome = time.perf_counter(), "abandoned"
     try:
         await _stream(job, prompt, outlet, watch, patience)
         await outlet.close()
@@ -46,7 +45,7 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: 
     finally:
         usage = Usage(completion_tokens=received.output_events)
         name = received.model or prompt.model
-        job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, loop.time() - begun))
+        job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, time.perf_counter() - begun))
 
 
 async def _stream(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: Patience) -> None:
@@ -63,7 +62,8 @@ async def _stream(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patien
             if received.output_events == before:
                 continue
             upstream.pause()
-            job.note_output(watch.expect(patience.client_stall_s, client_too_slow))
+            watch.expect(patience.client_stall_s, client_too_slow)
+            job.note_output(time.perf_counter())
             for event in batch:
                 if isinstance(event, TextDelta):
                     await outlet.text(event)

@@ -31,7 +31,7 @@ ENDINGS = {
 
 @dataclass(slots=True)
 class Job:
-    """The state of one turn. Moments are on the event loop's clock."""
+    """The state of one turn. Moments are on the performance counter: an event loop may count in milliseconds."""
 
     visitor: Visitor
     turn: Turn
@@ -98,7 +98,7 @@ class Job:
         )
 
     def record(self, receipt: Receipt, now: float) -> TurnRecord:
-        """What observers are told; `now` is on the event loop's clock."""
+        """What observers are told of it, over `now`."""
         return TurnRecord(
             call=self.visitor.call,
             receipt=receipt,

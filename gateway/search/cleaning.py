@@ -12,7 +12,9 @@ MAX_CHARS = 60_000
 MAX_LINE_CHARS = 200
 MAX_URL_CHARS = 2_000
 
-_SCHEMES = frozenset({"http", "https", "file"})
+# `doc:` is the embedded index: a document by its place under an indexed folder.
+_LOCAL_SCHEMES = frozenset({"file", "doc"})
+_SCHEMES = frozenset({"http", "https"}) | _LOCAL_SCHEMES
 # CSI, OSC and two-byte sequences, with ESC or with the single-byte C1 introducers (ECMA-48).
 _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,8}[@-~]"
@@ -40,7 +42,7 @@ TEMPLATE_MARK = re.compile(
 )
 _OWN_MARK = re.compile(
     r"""<<<?\s{0,3}/?\s{0,3}(?:(?:end\ of|begin|end)\s)?\s{0,3}(?:evidence|sources?)\b[^<>\n]{0,80}>>>?
-    | [\[【]\s{0,3}S[0-9]{1,3}(?:\s{0,3}[,，、;；]\s{0,3}S?[0-9]{1,3}){0,40}\s{0,3}[\]】]
+    | [\[【]\s{0,3}S\s{0,3}[0-9]{1,3}(?:\s{0,3}[,，、;；]\s{0,3}S?\s{0,3}[0-9]{1,3}){0,40}\s{0,3}[\]】]
     | ^[ \t]{0,8}S[0-9]{1,3}[ \t]{0,3}[|│¦]""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -77,7 +79,7 @@ def clean_url(url: str) -> str:
         port = f":{parts.port}" if parts.port is not None else ""
     except ValueError:
         return ""
-    is_file = parts.scheme == "file"
+    is_file = parts.scheme in _LOCAL_SCHEMES
     if parts.scheme not in _SCHEMES or not (host or is_file) or len(bare) > MAX_URL_CHARS or "@" in parts.netloc:
         return ""
     rest = (quote(part, safe="%/:=&?~+!$,;@()*-._") for part in (parts.path, parts.query, parts.fragment))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gateway.settings import Grpc
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 HEALTH = "grpc.health.v1.Health"
+SERIALIZE = methodcaller("SerializeToString")
 STOP_AHEAD_S = 2.0
 MAX_METADATA_BYTES = 16_384
 
@@ -146,7 +148,7 @@ def _handlers(service: str, methods: Mapping[str, Method], door: Door) -> grpc.G
     )
 
 
-def _handler(path: str, method: Method, door: Door) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(path: str, method: Method, door: Door) -> "grpc.RpcMethodHandler[Any, Any]":
     make = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -155,7 +157,7 @@ def _handler(path: str, method: Method, door: Door) -> grpc.RpcMethodHandler[Any
     # Any: one table holds handlers of every request type.
     guarded: Any = door.guard(path, method.scope, method.handler)
     handler: grpc.RpcMethodHandler[Any, Any] = make(
-        guarded, request_deserializer=_decoder(method.request), response_serializer=Message.SerializeToString
+        guarded, request_deserializer=_decoder(method.request), response_serializer=SERIALIZE
     )
     return handler
 
@@ -192,7 +194,7 @@ def _reflection(names: tuple[str, ...], door: Door, is_open: bool) -> grpc.Gener
             "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
                 behaviour,
                 request_deserializer=reflection._reflection_pb2.ServerReflectionRequest.FromString,
-                response_serializer=Message.SerializeToString,
+                response_serializer=SERIALIZE,
             )
         },
     )
