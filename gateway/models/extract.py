@@ -18,7 +18,7 @@ from gateway.domain.text import mostly_cjk, sentences, terms
 MAX_QUOTES = 6
 MAX_SENTENCES_PER_SOURCE = 400
 MAX_QUOTE_CHARS = 500
-_ANSWERS, _CLOSE = 0.5, 0.3
+_ANSWERS, _CLOSE, _NEAR_BEST = 0.5, 0.3, 0.65
 _SAME = 0.55
 _REDUNDANCY = 0.3
 _FLAGGED = 0.6
@@ -69,7 +69,7 @@ _NO_SENTENCE = _any(
 _VAGUE = frozenset(
     terms(
         "work explain describe compare define list mean happen thing way kind type example difference "
-        "detail information overview summary introduction versus vs best good "
+        "detail information overview summary introduction versus vs best good read learn "
         "介绍 解释 说明 比较 对比 区别 方法 情况 工作"
     )
 )
@@ -136,7 +136,7 @@ def extract(question: str, sources: Sequence[Source], max_quotes: int = MAX_QUOT
     best = max(sentence.share for sentence in judged)
     if best < _CLOSE:
         return Extract(Fit.UNANSWERED)
-    chosen = _chosen([s for s in judged if s.share >= max(_CLOSE, 0.5 * best)], max_quotes)
+    chosen = _chosen([s for s in judged if s.share >= max(_CLOSE, _NEAR_BEST * best)], max_quotes)
     quotes = tuple(Quote(sentence.text, sentence.source.source_id) for sentence in _in_order(chosen))
     return Extract(Fit.ANSWERED if best >= _ANSWERS and not foreign else Fit.CLOSE, quotes)
 
@@ -157,13 +157,14 @@ def plain(text: str) -> str:
 
 
 def _weights(asked: frozenset[str], read: Sequence[_Sentence]) -> dict[str, float]:
-    """Per question term ln(1 + (n - df + 0.5) / (df + 0.5)), the idf of BM25, over the sentences; at least 0.2.
+    """Per question term the square root of BM25's idf, ln(1 + (n - df + 0.5) / (df + 0.5)), over the sentences.
 
-    A term that no sentence holds weighs most: evidence that never names it does not answer the question.
+    A term that no sentence holds weighs most: evidence that never names it does not answer the question. The root
+    keeps it from weighing everything, for a page about the thing may still be the closest there is.
     """
     held = Counter(term for sentence in read for term in sentence.terms & asked)
     rare = {term: math.log(1 + (len(read) - held[term] + 0.5) / (held[term] + 0.5)) for term in asked}
-    return {term: 0.2 if term in _VAGUE else max(0.2, weight) for term, weight in rare.items()}
+    return {term: 0.2 if term in _VAGUE else max(0.2, math.sqrt(weight)) for term, weight in rare.items()}
 
 
 def _judged(sentence: _Sentence, question: str, weights: dict[str, float]) -> _Sentence:
@@ -172,8 +173,9 @@ def _judged(sentence: _Sentence, question: str, weights: dict[str, float]) -> _S
     said = sum(weight * _holds(term, sentence.terms) for term, weight in weights.items()) / total
     titled = sum(weight for term, weight in weights.items() if term in title - sentence.terms) / total
     share = said + 0.6 * titled * (said > 0)
-    if said >= 0.15 and _is_of_the_kind(question, sentence.text):
-        share += 0.25
+    if _is_of_the_kind(question, sentence.text):
+        # A date or a name answers only as far as the sentence is about what was asked.
+        share += 0.25 * min(1.0, said / 0.35)
     worth = share + 0.05 / (1 + sentence.rank) + 0.05 / (1 + sentence.place) - 0.1 * (len(sentence.terms) > 45)
     return replace(sentence, worth=worth * (_FLAGGED if sentence.source.flags else 1), share=share)
 

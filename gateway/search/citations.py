@@ -16,7 +16,7 @@ MAX_HELD_BYTES = 16
 _CLOSING = {"[": "]", "【": "】"}
 _OPEN = re.compile(r"[\[【]")
 _CODE_BEFORE = re.compile(r"[A-Za-z0-9_)\]]$")
-_LEAD = re.compile(r"[\W_]*")
+_LEAD = re.compile(r"[\s.。,，;；:：!！?？…)）\]】*_~]*(?:[-•+]\s+)?")
 
 
 class CitationParser:
@@ -108,7 +108,7 @@ class CitationParser:
             again = self._last_span is not None and "\n" not in text
             return self._last_span if again and self._last_span else (self._offset, self._offset)
         lead = _LEAD.match(text, said[-1])
-        start = lead.end() if lead and said[-1] == 0 else said[-1]
+        start = lead.end() if lead else said[-1]
         return self._offset - _bytes(text[start:]), self._offset
 
 
