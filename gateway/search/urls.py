@@ -16,10 +16,10 @@ def canonical_url(url: str) -> str:
     """One spelling per page: case of scheme and host, default port, fragment, tracking parameters, last slash.
 
     http and https count as the same page, and `www.` as the bare host. For comparing only, never for fetching.
-    A file address keeps its fragment, which names the part of the file.
+    The address of a document or file keeps its fragment, which names the part of it.
     """
     parts = urlsplit(url)
-    if parts.scheme == "file":
+    if parts.scheme not in _DEFAULT_PORTS:
         return url
     port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _is_tracking(k)]

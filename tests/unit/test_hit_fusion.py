@@ -59,9 +59,9 @@ def test_spellings_of_one_address_are_one_page(other: str) -> None:
     "other", ["https://example.com/a/c", "https://example.com/a/b?page=2", "https://x.example.com/a/b"]
 )
 def test_other_pages_stay_other_pages(other: str) -> None:
-    """A different path, query or host is a different page; so are two parts of one file."""
+    """A different path, query or host is a different page; so are two parts of one document."""
     assert canonical_url(other) != canonical_url("https://example.com/a/b")
-    assert canonical_url("file:///a.md#one") != canonical_url("file:///a.md#two")
+    assert canonical_url("doc:guide/a.md#one") != canonical_url("doc:guide/a.md#two")
 
 
 def test_the_same_page_keeps_the_better_texts() -> None:
@@ -145,6 +145,13 @@ def test_an_order_in_the_title_alone_is_flagged(kind: str, text: str) -> None:
     """Flags look at every field of the hit."""
     source = fuse([ProviderHits("brave", [hit("redis", title=text)])], 1)[0]
     assert INSTRUCTION_LIKE in source.flags, kind
+
+
+def test_documents_of_the_index_are_sources() -> None:
+    """An address without a host is kept as the index wrote it; a domain filter leaves it out."""
+    hits = ProviderHits("embedded", [hit("redis", url="doc:guide/redis.md#memory", title="Memory")])
+    assert fuse([hits], 5)[0].url == "doc:guide/redis.md#memory"
+    assert fuse([hits], 5, Wanted(only_domains=("redis.io",))) == ()
 
 
 def test_unusable_addresses_are_dropped() -> None:

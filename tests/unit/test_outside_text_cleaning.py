@@ -97,6 +97,7 @@ def test_a_title_is_one_short_line() -> None:
         ("https://ex.com/<|im_start|>", "https://ex.com/%3C%7Cim_start%7C%3E"),
         ("https://ex.com/a\u202eb\nc", "https://ex.com/abc"),
         ("file:///docs/a b.md#part", "file:///docs/a%20b.md#part"),
+        ("doc:guide/setup%20one.md#ports", "doc:guide/setup%20one.md#ports"),
         ("javascript:alert(1)", ""),
         ("data:text/html,x", ""),
         ("https://user:pass@ex.com/", ""),
@@ -108,7 +109,7 @@ def test_a_title_is_one_short_line() -> None:
     ],
 )
 def test_an_address_is_visible_ascii_or_nothing(url: str, cleaned: str) -> None:
-    """Only web and file addresses stay, percent-encoded; one that hides something else is dropped."""
+    """Only addresses of the web, of documents and of files stay, percent-encoded; one that hides something else is dropped."""
     assert clean_url(url) == cleaned
 
 
