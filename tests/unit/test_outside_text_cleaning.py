@@ -109,7 +109,7 @@ def test_a_title_is_one_short_line() -> None:
     ],
 )
 def test_an_address_is_visible_ascii_or_nothing(url: str, cleaned: str) -> None:
-    """Only addresses of the web, of documents and of files stay, percent-encoded; one that hides something else is dropped."""
+    """Addresses of the web, of documents and of files stay, percent-encoded; any other is dropped."""
     assert clean_url(url) == cleaned
 
 
