@@ -5,16 +5,16 @@ import asyncio
 import json
 import sys
 
-from gateway_client.client import GatewayClient
-from gateway_client.errors import GatewayClientError, SettingsError
-from gateway_client.settings import read_settings
-from gateway_client.turns import TurnOptions
 from google.protobuf.json_format import MessageToDict
 
 from gateway.commands import connection
 from gateway.commands.connection import DONE, FAILED, WRONG_USAGE, complain
 from gateway.commands.terminal import AnswerView, Look
 from gateway.v1 import inference_pb2
+from gateway_client.client import GatewayClient
+from gateway_client.errors import GatewayClientError, SettingsError
+from gateway_client.settings import read_settings
+from gateway_client.turns import TurnOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

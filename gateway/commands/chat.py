@@ -6,17 +6,16 @@ import sys
 from collections.abc import Iterator
 from uuid import uuid4
 
-from gateway_client.answer import Answer, AnswerFold
-from gateway_client.errors import GatewayCallError, GatewayClientError, SettingsError
-from gateway_client.settings import read_settings
-from gateway_client.sync import SyncConversation, SyncGatewayClient, SyncTurn
-from gateway_client.turns import TurnOptions
-
 from gateway.commands import connection
 from gateway.commands.connection import DONE, FAILED, WRONG_USAGE, complain
 from gateway.commands.dialogue import Ask, Dialogue, Leave, Say
 from gateway.commands.terminal import AnswerView, Look
 from gateway.v1 import inference_pb2
+from gateway_client.answer import Answer, AnswerFold
+from gateway_client.errors import GatewayCallError, GatewayClientError, SettingsError
+from gateway_client.settings import read_settings
+from gateway_client.sync import SyncConversation, SyncGatewayClient, SyncTurn
+from gateway_client.turns import TurnOptions
 
 with contextlib.suppress(ImportError):
     import readline  # noqa: F401 - importing it gives `input` line editing and a history

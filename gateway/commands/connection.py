@@ -5,12 +5,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from gateway.commands.terminal import Look, Piece
 from gateway_client.channel import Tls
 from gateway_client.client import LONGEST_TURN_S, ClientOptions
 from gateway_client.settings import ClientSettings
 from gateway_client.turns import TurnOptions
-
-from gateway.commands.terminal import Look, Piece
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 NOT_UTF8 = "what was given is not valid UTF-8"

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from gateway.v1 import content_pb2, inference_pb2
 from gateway_client.answer import Answer
 from gateway_client.turns import SearchWord, TurnOptions, message
-
-from gateway.v1 import content_pb2, inference_pb2
 
 HELP = """\
 /new            forget what was said

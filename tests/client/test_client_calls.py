@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import deepseek_pb2
 import grpc
 import pytest
+
+import deepseek_pb2
+from gateway.v1 import account_pb2, content_pb2, inference_pb2, search_pb2
 from gateway_client import FileToken, GatewayCallError, GatewayClient, StaticToken, TokenUnavailable
 from gateway_client.attempts import Attempt, Attempts
-
-from gateway.v1 import account_pb2, content_pb2, inference_pb2, search_pb2
 from tests.support.scripted_gateway import (
     LIMITS,
     RESPONSES,

@@ -6,9 +6,9 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway_client import GatewayCallError, GatewayClient
 
 from gateway.v1 import content_pb2, inference_pb2
+from gateway_client import GatewayCallError, GatewayClient
 from tests.support.scripted_gateway import Refusal, ScriptedGateway, ended, scripted_gateway, text, unavailable
 
 GUARD_S = 10

@@ -5,8 +5,8 @@ import base64
 from collections.abc import AsyncIterator
 
 import pytest
-from gateway_client import ClientCredentials, SettingsError, TokenUnavailable
 
+from gateway_client import ClientCredentials, SettingsError, TokenUnavailable
 from tests.support.scripted_issuer import ScriptedIssuer, scripted_issuer
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from gateway_client import GatewayCallError, SettingsError, SyncGatewayClient, Tls
 
 from gateway.v1 import inference_pb2
+from gateway_client import GatewayCallError, SettingsError, SyncGatewayClient, Tls
 from tests.support.scripted_gateway import (
     LIMITS,
     RESPONSES,

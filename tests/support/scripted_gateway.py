@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import deepseek_pb2
-import deepseek_pb2_grpc
 import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+import deepseek_pb2
+import deepseek_pb2_grpc
 from gateway.v1 import (
     account_pb2,
     account_pb2_grpc,

@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+
 from gateway_client.errors import Failure
 from gateway_client.retry import RetryAfter, RetryWithFreshToken, Tried, next_step
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from gateway_client import ClientCredentials, FileToken, SettingsError, StaticToken, TokenUnavailable
 from gateway_client.credentials import token_source
 from gateway_client.settings import read_settings

@@ -2,11 +2,11 @@
 
 import grpc
 import pytest
-from gateway_client.errors import GatewayCallError
-from gateway_client.status import call_error, fault_error
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.v1 import inference_pb2
+from gateway_client.errors import GatewayCallError
+from gateway_client.status import call_error, fault_error
 from tests.support.scripted_gateway import unavailable
 
 
@@ -83,5 +83,17 @@ def test_a_fault_is_the_same_error_as_a_status() -> None:
 
 def test_the_line_stays_one_line() -> None:
     """A message with line breaks cannot forge further lines of a log."""
-    fault = inference_pb2.Fault(code=13, reason="INTERNAL", message="a\nb")
-    assert str(fault_error(fault)) == "INTERNAL: a b: report the request id to the operator"
+    fault = inference_pb2.Fault(code=13, reason="UPSTREAM_REJECTED", message="a\nb")
+    assert str(fault_error(fault)) == "UPSTREAM_REJECTED: a b: report the request id to the operator"
+
+
+def test_what_the_gateway_already_said_is_not_said_twice() -> None:
+    """Its messages often name the wait themselves, as a sentence with a full stop."""
+    fault = inference_pb2.Fault(
+        code=8,
+        reason="RATE_LIMITED",
+        message="The limit is met: retry in 2 s.",
+        retry_after=Duration(seconds=2),
+        retryable=True,
+    )
+    assert str(fault_error(fault)) == "RATE_LIMITED: The limit is met: retry in 2 s"

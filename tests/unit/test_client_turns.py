@@ -1,10 +1,10 @@
 """Turns made of keyword arguments, and answers made of frames."""
 
 import pytest
-from gateway_client.answer import answer_of, fold
-from gateway_client.turns import TurnOptions, build_turn, message
 
 from gateway.v1 import content_pb2, inference_pb2
+from gateway_client.answer import answer_of, fold
+from gateway_client.turns import TurnOptions, build_turn, message
 from tests.support.scripted_gateway import ended, frames_of, text
 
 

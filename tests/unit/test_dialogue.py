@@ -1,11 +1,11 @@
 """What `gateway chat` remembers, and its words with a slash."""
 
 import pytest
-from gateway_client.answer import Answer
-from gateway_client.turns import TurnOptions, message
 
 from gateway.commands.dialogue import Ask, Dialogue, Leave, Say
 from gateway.v1 import inference_pb2
+from gateway_client.answer import Answer
+from gateway_client.turns import TurnOptions, message
 
 STOP = inference_pb2.FINISH_STOP
 

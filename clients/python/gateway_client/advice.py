@@ -2,29 +2,21 @@
 
 import grpc
 
+# Only where the gateway's own message leaves the next step open.
 _BY_REASON = {
     "TOKEN_INVALID": "set GATEWAY_TOKEN to a valid token",
-    "TOKEN_EXPIRED": "get a new token and set GATEWAY_TOKEN",
-    "REVOKED": "this credential was revoked, ask the operator for another one",
-    "SCOPE_MISSING": "use a token that has the scope this call needs",
-    "MODEL_NOT_ALLOWED": "choose one of the models that ListModels shows",
-    "MODEL_NOT_FOUND": "choose one of the models that ListModels shows",
-    "TENANT_SUSPENDED": "ask the operator",
+    "TOKEN_EXPIRED": "get a new token",
+    "REVOKED": "ask the operator for another credential",
+    "SCOPE_MISSING": "use a token that has it",
     "NOT_FOUND": "check the id",
-    "CONTEXT_LENGTH_EXCEEDED": "shorten the messages or lower max_tokens",
-    "IDEMPOTENCY_CONFLICT": "give a changed turn a new turn_id",
     "TURN_IN_PROGRESS": "wait for it, or use a new turn_id",
     "TURN_SETTLED": "read its receipt, or ask again under a new turn_id",
-    "BUDGET_EXHAUSTED": "wait until the budget resets, or have it raised",
-    "STREAM_INTERRUPTED": "ask again under a new turn_id; what was delivered may be billed",
-    "CLIENT_TOO_SLOW": "read the frames as they arrive",
     "DEADLINE": "allow more time",
     "UPSTREAM_CREDENTIALS": "the operator must act",
     "UPSTREAM_BALANCE": "the operator must act",
     "UPSTREAM_MODEL_GONE": "choose another model, the operator must act",
     "UPSTREAM_TLS": "the operator must act",
     "UPSTREAM_REJECTED": "report the request id to the operator",
-    "INTERNAL": "report the request id to the operator",
 }
 
 _BY_CODE = {
@@ -38,8 +30,10 @@ _BY_CODE = {
 _CONNECT = ("connection refused", "failed to connect", "resolving", "connect", "name resolution")
 
 
-def advice_for(reason: str, *, retryable: bool, retry_after_s: float | None) -> str:
+def advice_for(reason: str, message: str, *, retryable: bool, retry_after_s: float | None) -> str:
     """The next step for a failure the gateway explained; empty when its message says it all."""
+    if retryable and any(words in message.lower() for words in ("retry", "try again")):
+        return ""
     if retry_after_s is not None and retryable:
         return f"try again in {retry_after_s:.3g} s"
     if reason in _BY_REASON:

@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
-import deepseek_pb2
-import deepseek_pb2_grpc
 import grpc
 
+import deepseek_pb2
+import deepseek_pb2_grpc
 from gateway.v1 import (
     account_pb2,
     account_pb2_grpc,

@@ -78,7 +78,7 @@ class GatewayCallError(GatewayClientError):
 
     def __str__(self) -> str:
         """`REASON: what happened: what to do (request …, receipt …)`, on one line."""
-        words = [part for part in (self.reason, self.message, self.failure.advice) if part]
+        words = [part.rstrip(".") for part in (self.reason, self.message, self.failure.advice) if part]
         marks = [
             f"{name} {value}"
             for name, value in (("request", self.request_id), ("receipt", self.receipt_id))

@@ -46,7 +46,7 @@ def call_error(
             request_id=facts.get("request_id", request_id),
             receipt_id=facts.get("receipt_id", ""),
             billed=facts.get("billed", "").lower() == "true",
-            advice=advice_for(reason, retryable=retryable, retry_after_s=attached.retry_after_s),
+            advice=advice_for(reason, details, retryable=retryable, retry_after_s=attached.retry_after_s),
             facts=facts,
             fields=attached.fields,
             quotas=attached.quotas,
@@ -67,7 +67,7 @@ def fault_error(fault: inference_pb2.Fault, receipt_id: str = "") -> GatewayCall
             request_id=fault.facts.get("request_id", ""),
             receipt_id=receipt_id or fault.facts.get("receipt_id", ""),
             billed=fault.charged,
-            advice=advice_for(fault.reason, retryable=fault.retryable, retry_after_s=wait),
+            advice=advice_for(fault.reason, fault.message, retryable=fault.retryable, retry_after_s=wait),
             facts=dict(fault.facts),
         )
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar, cast
 
-import deepseek_pb2
 import grpc
 
+import deepseek_pb2
 from gateway.v1 import content_pb2, inference_pb2
 from gateway_client.answer import Answer, AnswerFold
 from gateway_client.attempts import Attempt, Attempts

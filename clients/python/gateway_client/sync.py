@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 from deepseek_pb2 import ModelResponse
-
 from gateway.v1.inference_pb2 import GoAway, Opened, ServerFrame
 from gateway_client.client import ClientOptions, GatewayClient
 from gateway_client.conversation import Conversation, RunningTurn
