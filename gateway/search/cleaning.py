@@ -71,7 +71,7 @@ def clean_line(text: str, limit: int = MAX_LINE_CHARS) -> str:
 
 
 def clean_url(url: str) -> str:
-    """The address in visible ASCII, percent-encoded; empty when far too long or of no web page, document or file."""
+    """The address in visible ASCII, percent-encoded; empty when too long or of no web page, document or file."""
     bare = visible(url.strip()[: MAX_URL_CHARS + 1])
     try:
         parts = urlsplit(bare)
