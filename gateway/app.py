@@ -18,10 +18,13 @@ from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.record import TurnRecord
+from gateway.domain.tenant import Tenant
 from gateway.ledger.sqlite import SqliteLedger, open_ledger
 from gateway.limits.billing import BrokenStream
 from gateway.limits.memory import MemoryLimiter
+from gateway.limits.price_book import BookError
 from gateway.limits.price_file import read_book
+from gateway.limits.pricing import PriceBook
 from gateway.models import ModelProvider, deepseek, embedded
 from gateway.models.catalogue import Catalogue
 from gateway.pipeline import Pipeline, Stations
@@ -123,13 +126,13 @@ async def build_stations(settings: Settings, observer: Observer, stack: AsyncExi
     stack.push_async_callback(ledger.aclose)
     limiter = MemoryLimiter(time.time, time.monotonic)
     await restore(limiter, ledger, settings)
-    book = settings.billing.price_book
+    catalogue = Catalogue(await model_providers(settings, stack))
     return Stations(
-        catalogue=Catalogue(await model_providers(settings, stack)),
+        catalogue=catalogue,
         limiter=limiter,
         ledger=ledger,
         searcher=Enricher(await search_providers(settings, stack), settings.search.timeout_s),
-        prices=read_book(Path(book) if book else None),
+        prices=price_book(settings, catalogue),
         observer=observer,
         patience=patience(settings),
         broken_stream=BrokenStream(settings.billing.broken_stream),
@@ -188,6 +191,18 @@ async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[st
         stack.push_async_callback(provider.aclose)
         providers[name] = provider
     return providers
+
+
+def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:
+    """The prices, which must cover every model. Raises BookError."""
+    path = settings.billing.price_book
+    book = read_book(Path(path) if path else None)
+    unpriced = [card.name for card in catalogue.offered(Tenant("any")) if not book.knows(card.name)]
+    if unpriced:
+        raise BookError(
+            [f"{path or 'prices'}: no price for the model {name}; add a [[models]] entry" for name in unpriced]
+        )
+    return book
 
 
 async def restore(limiter: MemoryLimiter, ledger: SqliteLedger, settings: Settings) -> None:

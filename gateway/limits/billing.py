@@ -12,6 +12,8 @@ from gateway.domain.usage import Usage, UsageBasis
 
 SANE_FACTOR = 2
 """Usage above this many times the hold is nonsense."""
+SANE_FLOOR = 8_192
+"""…unless it is small: a server's own template, tools or images add thousands of tokens to a short prompt."""
 
 
 class Ending(Enum):
@@ -105,7 +107,8 @@ def billed(
 
 def _nonsense(provider: ProviderUsage, hold: Usage) -> tuple[str, ...]:
     """The fields that no honest provider sends. JSON can hold anything, whatever the type says."""
-    most_prompt, most_completion = SANE_FACTOR * hold.prompt_tokens, SANE_FACTOR * hold.completion_tokens
+    most_prompt = max(SANE_FLOOR, SANE_FACTOR * hold.prompt_tokens)
+    most_completion = max(SANE_FLOOR, SANE_FACTOR * hold.completion_tokens)
     limits: tuple[tuple[str, object, int], ...] = (
         ("prompt_tokens", provider.prompt_tokens, most_prompt),
         ("cached_prompt_tokens", provider.cached_prompt_tokens, most_prompt),

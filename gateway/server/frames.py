@@ -22,7 +22,7 @@ from gateway.domain.turn import ToolCall
 from gateway.domain.usage import Usage
 from gateway.limits import Allowance
 from gateway.pipeline.plan import Offer
-from gateway.server.status import TABLE, duration
+from gateway.server.status import duration, row_of
 from gateway.v1 import account_pb2, content_pb2, inference_pb2
 
 Frame = inference_pb2.ServerFrame
@@ -57,7 +57,7 @@ class TurnFrames:
 
     def fault(self, error: GatewayError, billed: bool) -> Frame:
         """The frame of a failure that ends this turn and not the stream."""
-        row = TABLE[error.reason]
+        row = row_of(error)
         fault = inference_pb2.Fault(
             code=row.code,
             reason=error.reason,

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import deepseek_pb2
 import grpc.aio
 
+import deepseek_pb2
 from gateway.domain.answer import Answer
 from gateway.domain.call import Visitor
 from gateway.domain.errors import CallerLeft, Reason

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import deepseek_pb2
-
 from gateway.server.account import Account
 from gateway.server.converse import Converse
 from gateway.server.grpc_server import Method

@@ -91,7 +91,7 @@ def ending(error: GatewayError, request_id: str, receipt_id: str = "", billed: b
 
     Details by https://google.aip.dev/193; push-back by gRFC A6 (`-1` stops a client library's own retries).
     """
-    row = TABLE[error.reason]
+    row = row_of(error)
     info = error_details_pb2.ErrorInfo(
         reason=error.reason, domain=DOMAIN, metadata=_facts(error, row, request_id, receipt_id, billed)
     )
@@ -109,6 +109,13 @@ def ending(error: GatewayError, request_id: str, receipt_id: str = "", billed: b
         status.details.append(packed)
     trailers: tuple[tuple[str, str | bytes], ...] = (("grpc-status-details-bin", status.SerializeToString()),)
     return Ending(row.code, status.message, trailers + _pushback(error, row))
+
+
+def row_of(error: GatewayError) -> Row:
+    """The line of the table for an error; a limit that no waiting can satisfy is not to be retried."""
+    row = TABLE[error.reason]
+    hopeless = error.reason is Reason.RATE_LIMITED and error.retry_after_s is None
+    return Row(row.code) if hopeless else row
 
 
 def duration(seconds: float) -> duration_pb2.Duration:

@@ -55,7 +55,7 @@ LIBRARIES = {
 PURE = {
     *(f"gateway/pipeline/{name}.py" for name in ("plan",)),
     *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "refusal")),
-    *(f"gateway/limits/{name}.py" for name in ("bucket", "estimate", "pricing", "quota")),
+    *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "catalogue")),
     *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "support", "tokens")),
     *(f"gateway/server/{name}.py" for name in ("frames", "requests", "status")),
