@@ -35,6 +35,8 @@ _FOLDER = Path(__file__).parent / "commands"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that the words name, those of the command line unless given; returns the exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
+    # gRPC tells standard error of every connection that goes away; a person at a terminal asked for an answer.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character shows a question mark, and the answer goes on.

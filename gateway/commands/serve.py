@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import time
+from pathlib import Path
 
 import uvloop
 
@@ -107,7 +108,8 @@ def welcome(gateway: app.Gateway, loaded: settings.Settings, token: str) -> None
     environment = "" if target == "127.0.0.1:50051" else f"GATEWAY_GRPC_TARGET={target} "
     if loaded.data.dir != settings.Data().dir:
         environment += f"GATEWAY_DATA_DIR={shlex.quote(str(loaded.data_dir.resolve()))} "
-    gateway_command = shlex.quote(sys.argv[0]) if os.sep in sys.argv[0] else "gateway"
+    script = Path(sys.argv[0])
+    gateway_command = shlex.quote(str(script)) if script.name == "gateway" and script.is_absolute() else "gateway"
     call = shlex.quote(f'{{"prompt": "{QUESTION}"}}')
     sys.stdout.write(
         f"gateway {__version__} listens on {target}, model {model}\n\n"

@@ -1,5 +1,7 @@
 """Every metric of the gateway, on one page. No tenant in a label: series stay bounded however many there are."""
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -26,72 +28,40 @@ class Metrics:
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        self._turns = Counter(
-            "gateway_turns_total",
-            "Turns that ended, by model, how they finished and the reason of a failure",
-            ("model", "finish", "reason"),
-            registry=registry,
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, labelnames=("model",), registry=self._registry)
+        model = ("model",)
+
+        # Turns
+        self._turns = counter(
+            "gateway_turns_total", "Turns that ended; reason says why one failed", ("model", "finish", "reason")
         )
-        self._active = Gauge("gateway_active_turns", "Turns that are running now", registry=registry)
-        self._first_output = Histogram(
-            "gateway_time_to_first_output_seconds",
-            "From the turn's admission to the first model output",
-            ("model",),
-            buckets=FIRST_OUTPUT_S,
-            registry=registry,
+        self._active = gauge("gateway_active_turns", "Turns that are running now")
+        self._duration = histogram("gateway_turn_seconds", "From admission to settlement", buckets=DURATION_S)
+        self._degraded = counter("gateway_degraded_turns_total", "Turns answered by the degraded tier")
+        # How an answer feels
+        self._first_output = histogram(
+            "gateway_time_to_first_output_seconds", "From admission to the first output", buckets=FIRST_OUTPUT_S
         )
-        self._gap = Histogram(
-            "gateway_longest_gap_seconds",
-            "The longest wait between two batches of output within one turn",
-            ("model",),
-            buckets=GAP_S,
-            registry=registry,
+        self._gap = histogram(
+            "gateway_longest_gap_seconds", "The longest wait between two batches of one turn", buckets=GAP_S
         )
-        self._duration = Histogram(
-            "gateway_turn_seconds",
-            "From the turn's admission to its settlement",
-            ("model",),
-            buckets=DURATION_S,
-            registry=registry,
+        self._events = counter("gateway_upstream_events_total", "Upstream events with output", model)
+        self._batches = counter("gateway_output_batches_total", "Batches those events arrived in", model)
+        # What it cost
+        self._tokens = counter("gateway_tokens_total", "Tokens charged, by kind", ("model", "kind"))
+        self._cost = counter("gateway_cost_usd_total", "What tenants were charged, in USD", model)
+        self._searches = counter("gateway_search_calls_total", "Search calls of turns that found something")
+        # What went wrong
+        self._upstream_errors = counter(
+            "gateway_upstream_errors_total", "Calls to a model provider that failed", ("reason",)
         )
-        self._events = Counter(
-            "gateway_upstream_events_total", "Upstream events with output", ("model",), registry=registry
+        self._refused = counter(
+            "gateway_refused_calls_total", "Calls refused before a turn began", ("method", "reason")
         )
-        self._batches = Counter(
-            "gateway_output_batches_total",
-            "Batches those events arrived in",
-            ("model",),
-            registry=registry,
-        )
-        self._upstream_errors = Counter(
-            "gateway_upstream_errors_total",
-            "Calls to a model provider that failed",
-            ("reason",),
-            registry=registry,
-        )
-        self._tokens = Counter(
-            "gateway_tokens_total",
-            "Tokens charged, by kind",
-            ("model", "kind"),
-            registry=registry,
-        )
-        self._cost = Counter(
-            "gateway_cost_usd_total", "What tenants were charged, in USD", ("model",), registry=registry
-        )
-        self._searches = Counter("gateway_search_calls_total", "Search calls of turns", registry=registry)
-        self._degraded = Counter(
-            "gateway_degraded_turns_total", "Turns answered by the degraded tier", registry=registry
-        )
-        self._refused = Counter(
-            "gateway_refused_calls_total",
-            "Calls refused before a turn began",
-            ("method", "reason"),
-            registry=registry,
-        )
-        self._bugs = Counter(
-            "gateway_internal_errors_total", "Calls that ended INTERNAL", ("method",), registry=registry
-        )
+        self._bugs = counter("gateway_internal_errors_total", "Calls that ended INTERNAL", ("method",))
 
     def began(self) -> None:
         """A turn was let in."""

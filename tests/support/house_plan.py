@@ -19,6 +19,7 @@ ROOM_OF = {
     "tenancy": "configuration",
     "plugins": "configuration",
     "identity": "app",
+    "__main__": "cli",
 }
 EVERYTHING = {"everything"}
 OUTSIDE = {"stubs", "client"}
@@ -157,4 +158,6 @@ def _is_material(source: Source, target: str) -> bool:
 def _rooms_of_reason(source: Source) -> set[str | None]:
     """The rooms whose files a pure file may build on, which makes them pure as well."""
     own = room(source.module)
+    if own == "server":
+        return {own, "pipeline"}
     return {own, *STATIONS} if own == "pipeline" else {own}
