@@ -168,10 +168,16 @@ class Pipeline:
         self._stations.observer.began()
 
     async def _open(self, job: Job) -> None:
-        standing = await self._stations.ledger.open(job.receipt)
-        if standing is not None:
-            raise repeated(standing, job.turn)
+        # From here on the receipt may stand: a caller who leaves during the next line has it closed all the same.
         job.opened = True
+        try:
+            standing = await self._stations.ledger.open(job.receipt)
+        except OperatorError:
+            job.opened = False
+            raise
+        if standing is not None:
+            job.opened = False
+            raise repeated(standing, job.turn)
 
     # --- the answer -------------------------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ GAP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 DURATION_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 NANO = 1e-9
 
-disable_created_metrics()  # a time of creation for each series doubles the page and says nothing
+# A time of creation for each series doubles the page and says nothing.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves this one function untyped
 
 
 class Metrics:
