@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.domain.call import Visitor
 from gateway.domain.errors import OperatorError, Reason
@@ -107,13 +107,13 @@ class GrpcServer:
                 f"machine's; stop what listens on {port}, or set GATEWAY_GRPC_ADDRESS={host}:OTHER",
             ) from error
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._set_health(serving=True)
         return bound
 
     async def drain(self) -> None:
         """Takes no more calls, lets running ones finish within the grace, and ends the rest itself."""
         settings = self._settings
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._set_health(serving=False)
         self._door.draining = True
         self._running.drain()
         await asyncio.sleep(settings.drain_wait_s)
@@ -123,7 +123,9 @@ class GrpcServer:
         await self._server.stop(settings.drain_grace_s)
         stop.cancel()
 
-    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def _set_health(self, *, serving: bool) -> None:
+        reply = health_pb2.HealthCheckResponse
+        status = reply.SERVING if serving else reply.NOT_SERVING
         for name in ("", *self._names):
             await self._health.set(name, status)
 
@@ -177,7 +179,8 @@ def _decoder(request: type[Message]) -> Callable[[bytes], Message | Malformed]:
 
 def _reflection(names: tuple[str, ...], door: Door, is_open: bool) -> grpc.GenericRpcHandler:
     """Server reflection, for those who hold a credential."""
-    servicer = reflection.aio.ReflectionServicer(names)
+    # Any: the published types call this async generator a coroutine.
+    servicer: Any = reflection.aio.ReflectionServicer(names)
     path = f"/{REFLECTION}/ServerReflectionInfo"
 
     async def reflect(_visitor: Visitor | None, requests: AsyncIterator[Any], context: Context) -> None:
@@ -193,7 +196,7 @@ def _reflection(names: tuple[str, ...], door: Door, is_open: bool) -> grpc.Gener
         {
             "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
                 behaviour,
-                request_deserializer=reflection._reflection_pb2.ServerReflectionRequest.FromString,
+                request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
                 response_serializer=SERIALIZE,
             )
         },
