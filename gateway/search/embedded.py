@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from gateway.search.snippets import snippet
 from gateway.search.tokens import Question, match_expression, question
 
 CANDIDATES = 48
+COMMON = 4
 MISSING = "the embedded search index does not exist yet; run `gateway index` with the same data directory"
 CLOSED = "the embedded search index is closed; the gateway is stopping"
 
@@ -113,8 +115,26 @@ class EmbeddedIndex:
 def _candidates(connection: sqlite3.Connection, query: SearchQuery, asked: Question) -> list[Candidate]:
     since, until = query.not_before, query.not_after
     wanted = max(CANDIDATES, 4 * query.max_results)
-    rows = connection.execute(_FIND, (match_expression(asked), query.tenant, since, since, until, until, wanted))
+    expression = match_expression(_focused(connection, asked, wanted))
+    rows = connection.execute(_FIND, (expression, query.tenant, since, since, until, until, wanted))
     return [Candidate(*row) for row in rows]
+
+
+def _focused(connection: sqlite3.Connection, asked: Question, wanted: int) -> Question:
+    """The question without terms that a quarter of all passages hold, as long as the others find enough.
+
+    BM25 gives such a term next to no weight, but FTS5 would score every passage that has it.
+    """
+    frequency = {term: _frequency(connection, term) for term in asked.terms}
+    (passages,) = connection.execute("SELECT max(id) FROM passages").fetchone()
+    rare = tuple(term for term in asked.terms if COMMON * frequency[term] < (passages or 0))
+    enough = not asked.prefix and max((frequency[term] for term in rare), default=0) >= wanted
+    return replace(asked, terms=rare) if enough else asked
+
+
+def _frequency(connection: sqlite3.Connection, term: str) -> int:
+    found = connection.execute("SELECT doc FROM temp.frequencies WHERE term = ?", (term,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _hit(connection: sqlite3.Connection, found: Ranked, asked: Sequence[str]) -> Hit:

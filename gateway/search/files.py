@@ -8,6 +8,8 @@ from pathlib import Path
 
 from gateway.search.documents import FileKind, kind_of
 
+FOREIGN = "not a Markdown, text, HTML or PDF file"
+
 _SKIPPED_FOLDERS = frozenset(("node_modules", "__pycache__", "venv", "site-packages"))
 
 
@@ -51,7 +53,7 @@ def _is_passed_over(name: str) -> bool:
 def _judged(root: Path, inside: Path, file: Path) -> Found | Refused:
     path = file.relative_to(root).as_posix()
     if kind_of(file.name) is FileKind.OTHER:
-        return Refused(path, "not a Markdown, text, HTML or PDF file")
+        return Refused(path, FOREIGN)
     try:
         if not file.resolve(strict=True).is_relative_to(inside):
             return Refused(path, "a link to a file outside the folder")

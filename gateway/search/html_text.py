@@ -124,10 +124,10 @@ def _visible(root: LexborNode, unseen: frozenset[str]) -> Iterator[tuple[str, Le
 
 def _is_hidden(node: LexborNode) -> bool:
     attributes = node.attributes
-    if not attributes:
-        return False
     if "hidden" in attributes or (node.tag == "dialog" and "open" not in attributes):
         return True
+    if not attributes:
+        return False
     if not _HIDING_CLASSES.isdisjoint((attributes.get("class") or "").lower().split()):
         return True
     style = "".join((attributes.get("style") or "").lower().split())

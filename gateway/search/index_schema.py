@@ -57,16 +57,19 @@ def open_for_writing(database: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(database: Path) -> sqlite3.Connection:
-    """A connection that cannot write, for the one thread that makes it. Raises sqlite3.Error, OperatorError."""
+    """A connection that cannot write, for the one thread that makes it. Raises sqlite3.Error, OperatorError.
+
+    Its table `frequencies` says in how many passages (`doc`) a term stands.
+    """
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         version = schema_version(connection)
-    except sqlite3.Error:
+        if version != len(STEPS):
+            raise OperatorError(Reason.ENRICHMENT_FAILED, NEWER if version > len(STEPS) else DAMAGED)
+        connection.execute("CREATE VIRTUAL TABLE temp.frequencies USING fts5vocab (main, terms, row)")
+    except (sqlite3.Error, OperatorError):
         connection.close()
         raise
-    if version != len(STEPS):
-        connection.close()
-        raise OperatorError(Reason.ENRICHMENT_FAILED, NEWER if version > len(STEPS) else DAMAGED)
     return connection
 
 

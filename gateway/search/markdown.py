@@ -42,20 +42,21 @@ def read_markdown(text: str, fallback_title: str, strip_html: Callable[[str], st
         outline.title = found[1] if found else ""
         text = text[front.end() :]
     kept: list[str] = []
-    text = _without_markup(strip_html(_AUTOLINK.sub(r"\1", _set_code_aside(text, kept))))
+    text = _without_markup(strip_html(_AUTOLINK.sub(r"\1", _set_literals_aside(text, kept))))
     _Reader(outline, kept).read(text.split("\n"))
     return outline.document(fallback_title)
 
 
-def _set_code_aside(text: str, kept: list[str]) -> str:
-    """Code is shown as it is written, so it is taken out before anything reads it as markup."""
+def _set_literals_aside(text: str, kept: list[str]) -> str:
+    """Code and escaped characters are shown as written, so they are taken out before anything reads markup."""
 
-    def keep(match: re.Match[str]) -> str:
-        kept.append(match[2])
+    def keep(text: str) -> str:
+        kept.append(text)
         return f"\ue000{len(kept) - 1}\ue001"
 
-    text = _FENCE.sub(lambda match: f"\n{keep(match)}\n", _PRIVATE.sub("", text))
-    return _CODE_SPAN.sub(keep, text)
+    text = _FENCE.sub(lambda match: f"\n{keep(match[2])}\n", _PRIVATE.sub("", text))
+    text = _CODE_SPAN.sub(lambda match: keep(match[2]), text)
+    return _ESCAPED.sub(lambda match: keep(match[1]), text)
 
 
 def _without_markup(text: str) -> str:
@@ -63,7 +64,7 @@ def _without_markup(text: str) -> str:
     text = _FOOTNOTE.sub("", _LINK.sub(r"\1", text))
     for emphasis in (_STRONG, _STRONG, _UNDERSCORED):
         text = emphasis.sub(r"\2", text)
-    return _ESCAPED.sub(r"\1", text)
+    return text
 
 
 class _Reader:
