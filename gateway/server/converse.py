@@ -18,6 +18,7 @@ from gateway.server.door import Context, Door, Malformed
 from gateway.server.frames import TurnFrames, timestamp
 from gateway.server.requests import read_turn
 from gateway.server.running import Running, draining, overdue
+from gateway.server.status import duration
 from gateway.server.writer import FrameWriter
 from gateway.v1 import inference_pb2
 
@@ -76,8 +77,7 @@ class Conversation:
 
     async def hold(self, requests: AsyncIterator[inference_pb2.ClientFrame | Malformed]) -> None:
         """Reads to the caller's half-close, then waits for the turns that are still running."""
-        loop = asyncio.get_running_loop()
-        ahead = loop.call_at(self._visitor.call.deadline - GO_AWAY_AHEAD_S, self.go_away)
+        ahead = self._tell_ahead()
         try:
             async with self._watch:
                 async for request in requests:
@@ -87,8 +87,15 @@ class Conversation:
                 while self._tasks:
                     await asyncio.wait(self._tasks)
         finally:
-            ahead.cancel()
+            if ahead is not None:
+                ahead.cancel()
             await self._end_turns()
+
+    def _tell_ahead(self) -> asyncio.TimerHandle | None:
+        """Says go away a minute before the stream ends; a caller with a shorter deadline chose that end itself."""
+        loop = asyncio.get_running_loop()
+        left_s = self._visitor.call.deadline - loop.time()
+        return loop.call_later(left_s - GO_AWAY_AHEAD_S, self.go_away) if left_s > GO_AWAY_AHEAD_S else None
 
     def go_away(self) -> None:
         """Takes no more turns: tells the caller, and ends the stream once none is running."""
@@ -97,7 +104,9 @@ class Conversation:
             self._spawn(self._say_go_away())
 
     async def _say_go_away(self) -> None:
-        frame = inference_pb2.GoAway(reason="draining" if self._shared.running.draining else "stream_age")
+        left_s = self._visitor.call.deadline - asyncio.get_running_loop().time()
+        reason = "draining" if self._shared.running.draining else "stream_age"
+        frame = inference_pb2.GoAway(time_left=duration(left_s), reason=reason)
         await self._writer.write(ServerFrame(go_away=frame))
         self._stop_when_idle()
 
