@@ -7,8 +7,8 @@ Only a body that has ended gives its connection back to the pool.
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from io import BytesIO
 
 import aiohttp
@@ -58,8 +58,10 @@ class EventSource:
         """
         if self._failure is None:
             chunk = await (self._read_within_grace() if whole else self._read())
+            if chunk:
+                return self._feed(chunk)
             if self._failure is None:
-                return self._feed(chunk) if chunk else self._last_event()
+                return self._last_event()
         if whole:
             return None
         raise self._failure
@@ -76,7 +78,9 @@ class EventSource:
             return await self._content.readany()
         except _BROKEN:
             self._failure = upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connection_lost")
-        return b""
+        # aiohttp raises before it gives what arrived ahead of the fault; without its exception it gives that, too.
+        self._content.set_exception(None)  # type: ignore[arg-type]
+        return self._content.read_nowait()
 
     async def _read_within_grace(self) -> bytes:
         if self._grace_ends is None:
@@ -139,10 +143,11 @@ class Upstream:
         """Posts `body` and hands out the events of a 200. Raises UpstreamError, or CallerError for a 400."""
         response = await self._post(body)
         try:
-            failure = await self._refusal(response)
-            if failure is not None:
-                raise failure
-            yield EventSource(response.content)
+            with _told_of_the_end(response):
+                failure = await self._refusal(response)
+                if failure is not None:
+                    raise failure
+                yield EventSource(response.content)
         finally:
             _let_go(response)
 
@@ -177,6 +182,38 @@ def chat_url(base_url: str) -> URL:
     if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string:
         raise ValueError("the base URL of a model provider looks like https://host or https://host/v1")
     return url
+
+
+@contextmanager
+def _told_of_the_end(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Fails the reader when the connection ends under it.
+
+    aiohttp 3.14.5 closes the connection on broken chunk framing and tells nobody: the reader would wait until the
+    caller's timer, as if the upstream had stalled.
+    """
+
+    def fail(_closed: asyncio.Future[None]) -> None:
+        if not response.content.is_eof() and response.content.exception() is None:
+            response.content.set_exception(aiohttp.ClientPayloadError("the connection ended inside the body"))
+
+    protocol = response.connection.protocol if response.connection is not None else None
+    closed = protocol.closed if protocol is not None else None
+    if closed is None:
+        yield
+        return
+    closed.remove_done_callback(_take_notice)
+    closed.add_done_callback(fail)
+    closed.add_done_callback(_take_notice)  # it stays: a connection in the pool may be reset later
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(fail)
+
+
+def _take_notice(closed: asyncio.Future[None]) -> None:
+    """Looks at the exception, so that asyncio does not log it as one that nobody retrieved."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _let_go(response: aiohttp.ClientResponse) -> None:

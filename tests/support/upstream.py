@@ -154,6 +154,8 @@ class ScriptedUpstream:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        if self._tls is not None:
+            await asyncio.sleep(0.02)  # a handshake that failed has no task: its socket closes by itself
 
     @property
     def port(self) -> int:
