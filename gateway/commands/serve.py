@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from gateway import __version__, app, settings
+from gateway import __version__, app, sections, settings
 from gateway.auth import private_files
 from gateway.domain.errors import OperatorError, Reason
 from gateway.limits.price_book import BookError
@@ -106,7 +106,7 @@ def welcome(gateway: app.Gateway, loaded: settings.Settings, token: str) -> None
     target = f"127.0.0.1:{gateway.grpc_port}"
     model = "deepseek-flash" if loaded.deepseek.api_key else "embedded (set DEEPSEEK_API_KEY for DeepSeek)"
     environment = "" if target == "127.0.0.1:50051" else f"GATEWAY_GRPC_TARGET={target} "
-    if loaded.data.dir != settings.Data().dir:
+    if loaded.data.dir != sections.Data().dir:
         environment += f"GATEWAY_DATA_DIR={shlex.quote(str(loaded.data_dir.resolve()))} "
     script = Path(sys.argv[0])
     gateway_command = shlex.quote(str(script)) if script.name == "gateway" and script.is_absolute() else "gateway"

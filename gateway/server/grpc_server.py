@@ -15,9 +15,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.domain.call import Visitor
 from gateway.domain.errors import OperatorError, Reason
+from gateway.sections import Grpc
 from gateway.server.door import Context, Door, Handler, Malformed
 from gateway.server.running import Running
-from gateway.settings import Grpc
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 HEALTH = "grpc.health.v1.Health"

@@ -15,6 +15,8 @@ ROOM_OF = {
     "": "version",
     "v1": "stubs",
     "settings": "configuration",
+    "sections": "configuration",
+    "trust": "configuration",
     "schema": "configuration",
     "tenancy": "configuration",
     "plugins": "configuration",

@@ -1,0 +1,101 @@
+"""The tables of the configuration file: what each setting is called, its default, and what may be wrong."""
+
+from dataclasses import dataclass
+
+from gateway import schema
+from gateway.schema import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """The gRPC port. Sizes in bytes, times in seconds; the limits are those of one worker."""
+
+    address: str = setting("127.0.0.1:50051", check=schema.address)
+    max_message_bytes: int = setting(4 * 1024 * 1024, check=schema.positive)
+    reflection: bool = setting(True)
+    streams_per_connection: int = setting(256, check=schema.positive)
+    connections: int = setting(2000, check=schema.positive)
+    certificate: str = setting("")
+    private_key: str = setting("")
+    client_ca: str = setting("")
+    drain_wait_s: float = setting(0.0, check=schema.not_negative)
+    drain_grace_s: float = setting(120.0, check=schema.positive)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The Prometheus endpoint; an empty address switches it off."""
+
+    address: str = setting("127.0.0.1:9464", check=lambda value: schema.address(value) if value else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """The one issuer whose tokens are accepted besides `--dev`."""
+
+    issuer: str = setting("")
+    audience: str = setting("")
+    algorithms: tuple[str, ...] = setting(("RS256", "ES256"))
+    tenant_claim: str = setting("tenant")
+
+
+@dataclass(frozen=True, slots=True)
+class Jwks:
+    """Where that issuer publishes its keys; without it, they are found by OIDC discovery."""
+
+    url: str = setting("", check=schema.url)
+    allow_plaintext: bool = setting(False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeepSeek:
+    """The upstream. Without a key the gateway answers with its embedded model."""
+
+    api_key: str = setting("", env="DEEPSEEK_API_KEY", secret=True)
+    base_url: str = setting("https://api.deepseek.com", env="DEEPSEEK_BASE_URL", check=schema.url)
+    allow_plaintext: bool = setting(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which search providers there are, in order of preference, and a search's slice of a turn (seconds)."""
+
+    providers: tuple[str, ...] = setting(("embedded",))
+    timeout_s: float = setting(4.0, check=schema.positive)
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Seconds. What each waits for is said in the documentation of timers; tests run them at 1/100."""
+
+    connect_s: float = setting(3.0, check=schema.positive)
+    first_output_s: float = setting(30.0, check=schema.positive)
+    first_output_thinking_s: float = setting(120.0, check=schema.positive)
+    silence_s: float = setting(30.0, check=schema.positive)
+    client_stall_s: float = setting(30.0, check=schema.positive)
+    total_s: float = setting(900.0, check=schema.positive)
+    heartbeat_s: float = setting(15.0, check=schema.positive)
+    end_margin_s: float = setting(0.2, check=schema.positive)
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """What an interrupted stream costs, and a price book of the operator's own (a TOML file)."""
+
+    broken_stream: str = setting("charge_delivered", check=schema.one_of("charge_delivered", "free"))
+    price_book: str = setting("")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Logs go to standard error: one JSON object a line, or aligned text for a terminal."""
+
+    level: str = setting("info", check=schema.one_of("debug", "info", "warning", "error"))
+    format: str = setting("json", check=schema.one_of("json", "console"))
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Where keys, receipts and the index live."""
+
+    dir: str = setting(".gateway")
