@@ -1,4 +1,4 @@
-"""HTTP to one chat server: post a request, hand out its events as they arrive, and let go of the socket.
+"""HTTP to one chat server: post a request, tell a stream from a refusal, and let go of the socket.
 
 Leaving in any way closes the socket at once, because an upstream that is not told goes on generating, and billing.
 Only a body that has ended gives its connection back to the pool.
@@ -16,6 +16,7 @@ import orjson
 from yarl import URL
 
 from gateway.domain.errors import GatewayError, Reason
+from gateway.models.event_source import BROKEN, EventSource
 from gateway.models.openai_errors import (
     failure_of,
     parse_retry_after,
@@ -23,12 +24,7 @@ from gateway.models.openai_errors import (
     read_refusal,
     upstream_failure,
 )
-from gateway.models.sse import EventTooLargeError, SseReader
 
-FINISH_GRACE_S = 2.0
-"""How long an answer that has its finish reason is kept open for its usage and `[DONE]`."""
-POOL_GRACE_S = 0.05
-"""How long an answer that had its `[DONE]` may take to end, so that its connection can be used again."""
 REFUSAL_BYTES, REFUSAL_S = 64 * 1024, 2.0
 KEEPALIVE_S, DNS_TTL_S = 30.0, 60
 
@@ -38,69 +34,6 @@ _HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": "inference-gateway",
 }
-_BROKEN = (aiohttp.ClientError, OSError)
-
-
-class EventSource:
-    """The events of one answer, as they arrive."""
-
-    def __init__(self, content: aiohttp.StreamReader) -> None:
-        self._content = content
-        self._reader = SseReader()
-        self._grace_ends: float | None = None
-        self._failure: GatewayError | None = None
-
-    async def read(self, *, whole: bool) -> list[bytes] | None:
-        """The data of every event that has arrived; empty after a sign of life; None at the end of the body.
-
-        `whole` says that the answer has its finish reason: then a broken or silent connection is an end as well.
-        Raises UpstreamError.
-        """
-        if self._failure is None:
-            chunk = await (self._read_within_grace() if whole else self._read())
-            if chunk:
-                return self._feed(chunk)
-            if self._failure is None:
-                return self._last_event()
-        if whole:
-            return None
-        raise self._failure
-
-    async def end_cleanly(self) -> None:
-        """Waits a moment for the body to end, so that the connection goes back to the pool; drops what comes."""
-        with suppress(*_BROKEN, TimeoutError):
-            async with asyncio.timeout(POOL_GRACE_S):
-                while not self._content.at_eof():
-                    await self._content.readany()
-
-    async def _read(self) -> bytes:
-        try:
-            return await self._content.readany()
-        except _BROKEN:
-            self._failure = upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connection_lost")
-        # aiohttp raises before it gives what arrived ahead of the fault; without its exception it gives that, too.
-        self._content.set_exception(None)  # type: ignore[arg-type]
-        return self._content.read_nowait()
-
-    async def _read_within_grace(self) -> bytes:
-        if self._grace_ends is None:
-            self._grace_ends = asyncio.get_running_loop().time() + FINISH_GRACE_S
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._grace_ends):
-                return await self._read()
-        return b""
-
-    def _feed(self, chunk: bytes) -> list[bytes]:
-        try:
-            return self._reader.feed(chunk)
-        except EventTooLargeError as error:
-            self._failure = protocol_failure("event_too_large")
-            return error.events
-
-    def _last_event(self) -> list[bytes] | None:
-        """An event whose blank line is missing counts when it is closed by its own bracket."""
-        last = self._reader.close()
-        return [last] if last and last.endswith((b"}", b"]")) else None
 
 
 class Upstream:
@@ -155,7 +88,7 @@ class Upstream:
         data = BytesIO(body)  # raw bytes above 1 MiB make aiohttp warn
         try:
             return await self._session.post(self._url, data=data, headers=self._headers, allow_redirects=False)
-        except _BROKEN as error:
+        except BROKEN as error:
             failure = _no_answer(error)
         raise failure  # outside the handler: aiohttp's errors carry the request's headers, the key among them
 
@@ -226,7 +159,7 @@ def _let_go(response: aiohttp.ClientResponse) -> None:
 
 async def _short_body(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
-    with suppress(*_BROKEN, TimeoutError):
+    with suppress(*BROKEN, TimeoutError):
         async with asyncio.timeout(REFUSAL_S):
             while len(body) < REFUSAL_BYTES and (chunk := await response.content.readany()):
                 body += chunk

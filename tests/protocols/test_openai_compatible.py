@@ -94,7 +94,7 @@ class TestAnswers:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Comments that keep coming do not keep a whole answer from ending."""
-        monkeypatch.setattr("gateway.models.upstream_http.FINISH_GRACE_S", 0.05)
+        monkeypatch.setattr("gateway.models.event_source.FINISH_GRACE_S", 0.05)
         upstream = await house.upstream(Reply.events(text_chunk("a"), LAST_CHUNK, Drip(b":\n" * 100_000, 0.001)))
         assert (await collect(house.provider(upstream.url)))[-1] == Finished(Finish.STOP, "deepseek-flash")
         await upstream.exchanges[0].closed.wait()
