@@ -56,7 +56,7 @@ class Converse:
         context: Context,
     ) -> None:
         """Many turns on one stream, several at once; returns after the half-close, when all have ended."""
-        async with FrameWriter(context, self.heartbeat_s) as writer:
+        async with FrameWriter(context, self.heartbeat_s, shared=True) as writer:
             conversation = Conversation(self, visitor, writer)
             with self.running.conversation(conversation.go_away):
                 await conversation.hold(requests)
@@ -166,15 +166,17 @@ class Conversation:
 
     async def _start(self, request: inference_pb2.Turn) -> None:
         """Starts a turn, or refuses it with a fault; a refusal under the id of a running turn has no `end`."""
+        turn_id = request.turn_id or self._shared.new_id()
+        call, caller = self._visitor.call, self._visitor.caller
         try:
-            self._check_start(request, self._visitor.caller)
-            turn = read_turn(request, self._shared.new_id())
+            self._check_start(request, caller)
+            visitor = replace(self._visitor, tenant=self._shared.door.permit(call.method, caller))
+            turn = read_turn(request, turn_id)
         except GatewayError as error:
-            await self._refuse(request.turn_id, error, running=request.turn_id in self._watches)
+            await self._refuse(turn_id, error, running=turn_id in self._watches)
             return
-        watch = self._watches[turn.turn_id] = self._shared.running.watch(self._visitor)
-        call = self._visitor.call
-        work = self._answer(turn, self._visitor, watch)
+        watch = self._watches[turn.turn_id] = self._shared.running.watch(visitor)
+        work = self._answer(turn, visitor, watch)
         self._spawn(self._shared.door.firewall(call.method, call.request_id, work))
 
     def _check_start(self, request: inference_pb2.Turn, caller: Caller) -> None:
@@ -202,6 +204,9 @@ class Conversation:
                 end = await shared.door.firewall(call.method, call.request_id, work)
                 await self._writer.write(made.frame(end))
             except TurnFailed as failed:
+                if failed.error.reason is Reason.CLIENT_TOO_SLOW:
+                    # Nobody reads this stream: it ends, and with it whatever else runs on it.
+                    raise failed.error from failed
                 if failed.error.reason is not Reason.CANCELLED:
                     await self._writer.write(made.fault(failed.error, failed.billed))
                 await self._writer.write(made.frame(failed.end))
@@ -212,6 +217,7 @@ class Conversation:
         self._stop_when_idle()
 
     async def _refuse(self, turn_id: str, error: GatewayError, *, running: bool) -> None:
+        self._shared.door.refused(self._visitor.call.method, self._visitor.tenant.name, error)
         made = TurnFrames(turn_id)
         await self._writer.write(made.fault(error, billed=False))
         if not running:

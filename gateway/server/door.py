@@ -17,7 +17,7 @@ from gateway.auth import Authenticator
 from gateway.domain.call import Call, Caller, Credentials, Visitor
 from gateway.domain.errors import CallerError, CallerLeft, GatewayError, Reason, internal, invalid
 from gateway.domain.failure import TurnFailed
-from gateway.domain.tenant import Tenants
+from gateway.domain.tenant import Tenant, Tenants
 from gateway.server.status import ending
 
 T = TypeVar("T")
@@ -65,17 +65,19 @@ class Door:
         self._observer = observer
         self._total_s = total_s
         self._new_id = new_id
+        self._scopes: dict[str, str] = {}
         self._open_by_peer: dict[str, int] = {}
         self._open = 0
         self.draining = False
 
     def guard(self, method: str, scope: str, handler: Handler) -> Behaviour:
         """`handler` behind every check; `scope` "" means that any valid credential will do."""
+        self._scopes[method] = scope
 
         async def behaviour(request: Any, context: Context) -> Any:
             request_id = self._request_id(context)
             try:
-                serve = self._serve(method, scope, handler, request, context=context, request_id=request_id)
+                serve = self._serve(method, handler, request, context=context, request_id=request_id)
                 return await self.firewall(method, request_id, serve)
             except TurnFailed as failed:
                 await self._abort(context, failed.error, request_id, failed.end.receipt_id, failed.billed)
@@ -88,19 +90,19 @@ class Door:
         return behaviour
 
     async def _serve(
-        self, method: str, scope: str, handler: Handler, request: Any, *, context: Context, request_id: str
+        self, method: str, handler: Handler, request: Any, *, context: Context, request_id: str
     ) -> Any:
         tenant = ""
         try:
             with self._counted(context.peer()):
-                visitor = await self._admit(method, scope, request_id, context)
+                visitor = await self._admit(method, request_id, context)
                 tenant = visitor.tenant.name
                 if isinstance(request, Malformed):
                     raise invalid("", f"the request is no valid message of {method}")
                 context.set_trailing_metadata((("x-request-id", request_id),))
                 return await handler(visitor, request, context)
         except GatewayError as error:
-            self._observer.refused(method, tenant, error.reason)
+            self.refused(method, tenant, error)
             raise
 
     async def firewall(self, method: str, request_id: str, work: Awaitable[T]) -> T:
@@ -117,18 +119,28 @@ class Door:
         """The caller behind a bearer token. Raises as `Authenticator.authenticate` does."""
         return await self._authenticator.authenticate(Credentials(bearer))
 
-    async def _admit(self, method: str, scope: str, request_id: str, context: Context) -> Visitor:
+    def permit(self, method: str, caller: Caller) -> Tenant:
+        """The caller's tenant as it stands now. Raises CallerError: SCOPE_MISSING, TENANT_SUSPENDED."""
+        scope = self._scopes[method]
+        if scope and scope not in caller.scopes:
+            raise CallerError(Reason.SCOPE_MISSING, f"the token lacks the scope {scope}", facts={"scope": scope})
+        tenant = self._tenants().get(caller.tenant)
+        if tenant is None or tenant.suspended:
+            raise CallerError(Reason.TENANT_SUSPENDED, "this tenant is not served; ask the operator")
+        return tenant
+
+    def refused(self, method: str, tenant: str, error: GatewayError) -> None:
+        """Counts a call, or a turn of a stream, that was refused."""
+        self._observer.refused(method, tenant, error.reason)
+
+    async def _admit(self, method: str, request_id: str, context: Context) -> Visitor:
         metadata = context.invocation_metadata() or ()
         if len({key for key, _ in metadata}) > MAX_METADATA_KEYS:
             raise invalid("", f"more than {MAX_METADATA_KEYS} metadata keys")
         if self.draining:
             raise GatewayError(Reason.DRAINING, "this server is shutting down; call again", retry_after_s=0.0)
         caller = await self.authenticate(_bearer(metadata))
-        if scope and scope not in caller.scopes:
-            raise CallerError(Reason.SCOPE_MISSING, f"the token lacks the scope {scope}", facts={"scope": scope})
-        tenant = self._tenants().get(caller.tenant)
-        if tenant is None or tenant.suspended:
-            raise CallerError(Reason.TENANT_SUSPENDED, "this tenant is not served; ask the operator")
+        tenant = self.permit(method, caller)
         remaining = context.time_remaining()
         limit_s = self._total_s if remaining is None else min(max(remaining, 0.0), self._total_s)
         call = Call(

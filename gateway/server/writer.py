@@ -19,11 +19,17 @@ class FrameContext(Protocol):
 
 
 class FrameWriter:
-    """Use as `async with`: leaving stops the heartbeat. `sent` is the number of frames written so far."""
+    """Use as `async with`: leaving stops the heartbeat. `sent` is the number of frames written so far.
 
-    def __init__(self, context: FrameContext, heartbeat_s: float) -> None:
+    On a stream that several turns share, give `shared`: a frame whose writer is cancelled is sent all the same,
+    because gRPC cannot take back a message that waits to be sent, and takes no other one before it.
+    """
+
+    def __init__(self, context: FrameContext, heartbeat_s: float, *, shared: bool = False) -> None:
         self._context = context
         self._heartbeat_s = heartbeat_s
+        self._shared = shared
+        self._writing: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         # Turns of one stream and the heartbeat share the stream, and gRPC takes one message at a time.
         self._turn_to_write = asyncio.Lock()
@@ -35,6 +41,15 @@ class FrameWriter:
 
     async def write(self, frame: inference_pb2.ServerFrame) -> None:
         """Sends one frame. Raises CallerLeft when nobody is there to read it."""
+        if not self._shared:
+            await self._write(frame)
+            return
+        task = self._loop.create_task(self._write(frame))
+        self._writing.add(task)
+        task.add_done_callback(self._written)
+        await asyncio.shield(task)
+
+    async def _write(self, frame: inference_pb2.ServerFrame) -> None:
         async with self._turn_to_write:
             if self._held is not None:
                 held, self._held = self._held, None
@@ -44,6 +59,11 @@ class FrameWriter:
     def hold(self, frame: inference_pb2.ServerFrame) -> None:
         """Keeps a frame back until another one is written, and sends it just before."""
         self._held = frame
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits for it sees it; a writer that was cancelled does not
 
     async def _send(self, frame: inference_pb2.ServerFrame) -> None:
         self.sent += 1
@@ -64,9 +84,11 @@ class FrameWriter:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._beat is not None:
-            self._beat.cancel()
-            await asyncio.wait([self._beat])
+        tasks = [*self._writing, *([self._beat] if self._beat is not None else [])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _wake(self) -> None:
         quiet_s = self._loop.time() - self._last_write
