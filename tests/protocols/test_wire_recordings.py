@@ -142,7 +142,8 @@ def line(request: pytest.FixtureRequest) -> Any:  # Any: JSON of the index
 @pytest.fixture
 def body(line: dict[str, Any]) -> bytes:  # Any: JSON of the index
     """Its bytes."""
-    return (WIRE / line["file"]).read_bytes()
+    file: str = line["file"]
+    return (WIRE / file).read_bytes()
 
 
 def test_a_recorded_stream_folds_to_its_recorded_result(line: dict[str, Any], body: bytes) -> None:

@@ -24,7 +24,8 @@ class TestUsage:
     def test_usage_may_stand_in_a_chunk_without_choices(self) -> None:
         """Empty, null or missing choices; cached tokens in the OpenAI place; null details."""
         details = {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": None}
-        for choices in ({"choices": []}, {"choices": None}, {}):
+        shapes: list[dict[str, object]] = [{"choices": []}, {"choices": None}, {}]
+        for choices in shapes:
             payload = orjson.dumps({**choices, "usage": {**USAGE, **details}})
             assert fold(payload) == [ProviderUsage(11, 4, 5, 0)]
 
