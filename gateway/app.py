@@ -95,20 +95,16 @@ async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
         metrics, log = Metrics(), TurnLog()
         observer = Observer(metrics, log)
         stations = await build_stations(settings, observer, stack)
-        issuer = DevIssuer(settings.data_dir) if dev else None
-        remote = identity.remote_keys(settings)
-        if remote is not None:
-            remote[1].start()
-            stack.push_async_callback(remote[1].aclose)
-        authenticator = identity.authenticator(settings.data_dir, remote, issuer)
-        door = Door(authenticator, lambda: settings.tenants, observer, settings.timers.total_s, new_id)
+        issuer = identity.own_issuer(settings, dev=dev)
+        known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev))
+        door = Door(known.authenticator, known.tenants, observer, settings.timers.total_s, new_id)
         pipeline = Pipeline(stations)
         stack.push_async_callback(pipeline.aclose)
         running = Running(settings.timers.end_margin_s)
         server = build_server(settings, door, running, pipeline, stations, open_reflection=dev)
         metrics_port = 0
         if settings.metrics.address:
-            port = MetricsPort(settings.metrics.address, metrics, lambda: not door.draining)
+            port = MetricsPort(settings.metrics.address, metrics, lambda: known.ready and not door.draining)
             stack.push_async_callback(port.aclose)
             metrics_port = await port.start()
         grpc_port = await server.start()

@@ -1,8 +1,13 @@
-"""Builds who is believed, from the settings: the issuer of the operator, API keys, and the development issuer."""
+"""Builds who is believed, from the settings: issuers, API keys, the own issuer; and what tenants may do."""
 
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from gateway import settings as configuration
+from gateway import trust
 from gateway.auth import Authenticator
 from gateway.auth.api_key import ApiKeyAuthenticator, ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
@@ -10,32 +15,73 @@ from gateway.auth.development import AllowMissing, development_caller
 from gateway.auth.dispatch import ByCredentialKind
 from gateway.auth.endpoint import DiscoveredJwks, Jwks
 from gateway.auth.jwks import RemoteKeys
+from gateway.auth.jwks_file import FileKeys
 from gateway.auth.jwt import Issuer, JwtAuthenticator
-from gateway.auth.policy import IssuerPolicy
+from gateway.auth.key_source import KeySource
+from gateway.auth.snapshot import FileSnapshot
+from gateway.domain.tenant import Tenants
 from gateway.settings import Settings
+from gateway.trust import TrustedIssuer
 
 
-def remote_keys(settings: Settings) -> tuple[IssuerPolicy, RemoteKeys] | None:
-    """The operator's issuer and its keys, if one is configured."""
-    jwt, jwks = settings.jwt, settings.jwks
-    if not jwt.issuer:
-        return None
-    policy = IssuerPolicy(
-        jwt.issuer, (jwt.audience,), algorithms=frozenset(jwt.algorithms), tenant_claim=jwt.tenant_claim
-    )
-    plain = jwks.allow_plaintext
-    place = Jwks(jwks.url, plain) if jwks.url else DiscoveredJwks(jwt.issuer, allow_plaintext=plain)
-    return policy, RemoteKeys(policy, place.load)
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling, and what their tenant may do at this moment."""
+
+    authenticator: Authenticator
+    tokens: JwtAuthenticator
+    tenants: Callable[[], Tenants]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the tokens of every issuer can be verified."""
+        return self.tokens.ready
 
 
-def authenticator(
-    data_dir: Path, remote: tuple[IssuerPolicy, RemoteKeys] | None, development: DevIssuer | None
-) -> Authenticator:
-    """Tokens of every issuer and API keys; under development a missing credential is the tenant `dev`."""
-    issuers = [Issuer(*remote)] if remote else []
-    if development is not None:
-        issuers.append(development.trusted)
-    chosen: Authenticator = ByCredentialKind(ApiKeyAuthenticator(ApiKeyFile(data_dir)), JwtAuthenticator(issuers))
-    if development is None:
-        return chosen
-    return AllowMissing(chosen, lambda: development_caller(time.time()))
+@asynccontextmanager
+async def opened(settings: Settings, own: DevIssuer | None, *, dev: bool) -> AsyncIterator[Identity]:
+    """Keeps keys fresh until it is left. `dev` lets callers in without a credential, as the tenant `dev`.
+
+    Raises OperatorError for a file that cannot be used.
+    """
+    issuers = [Issuer(one.policy, _keys(one)) for one in settings.issuers if one.signed]
+    if own is not None:
+        issuers.append(own.trusted)
+    tokens = JwtAuthenticator(issuers)
+    chosen: Authenticator = ByCredentialKind(ApiKeyAuthenticator(ApiKeyFile(settings.data_dir)), tokens)
+    if dev:
+        chosen = AllowMissing(chosen, lambda: development_caller(time.time()))
+    tokens.start()
+    try:
+        yield Identity(chosen, tokens, _tenants(settings))
+    finally:
+        await tokens.aclose()
+
+
+def own_issuer(settings: Settings, *, dev: bool) -> DevIssuer | None:
+    """The gateway's own issuer, where it is wanted. Raises OperatorError."""
+    own = settings.issuer
+    if own.enabled:
+        return DevIssuer(settings.data_dir, issuer=own.url, audience=own.audience)
+    return DevIssuer(settings.data_dir) if dev else None
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What the operator should know of the identity settings although they are allowed."""
+    return trust.warnings(settings.issuers)
+
+
+def _keys(issuer: TrustedIssuer) -> KeySource:
+    if issuer.jwks_file:
+        return FileKeys(Path(issuer.jwks_file), issuer.policy)
+    plain = issuer.allow_plaintext
+    if issuer.jwks_url:
+        return RemoteKeys(issuer.policy, Jwks(issuer.jwks_url, plain).load)
+    return RemoteKeys(issuer.policy, DiscoveredJwks(issuer.policy.issuer, allow_plaintext=plain).load)
+
+
+def _tenants(settings: Settings) -> Callable[[], Tenants]:
+    """Follows the configuration file; a bad new one keeps the tenants of the last good one."""
+    if not settings.path:
+        return lambda: settings.tenants
+    return FileSnapshot(Path(settings.path), configuration.parse_tenants).current

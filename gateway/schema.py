@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 Check = Callable[[Any], str | None]  # Any: a check sees whichever type its field has
 
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 
@@ -40,6 +41,12 @@ def url(value: str) -> str | None:
     return None
 
 
+def is_plaintext(address: str) -> bool:
+    """Whether a URL sends what it carries unencrypted to another machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
 def positive(value: float) -> str | None:
     """A number above zero."""
     return None if value > 0 else f"{value} must be above 0"
@@ -48,6 +55,15 @@ def positive(value: float) -> str | None:
 def not_negative(value: float) -> str | None:
     """A number that is zero or more."""
     return None if value >= 0 else f"{value} must not be negative"
+
+
+def within(least: int, most: int) -> Check:
+    """A number from `least` to `most`, both included."""
+
+    def check(value: int) -> str | None:
+        return None if least <= value <= most else f"{value} must be from {least} to {most}"
+
+    return check
 
 
 def one_of(*words: str) -> Check:

@@ -18,6 +18,7 @@ class Grpc:
     certificate: str = setting("")
     private_key: str = setting("")
     client_ca: str = setting("")
+    tls13_only: bool = setting(False)
     drain_wait_s: float = setting(0.0, check=schema.not_negative)
     drain_grace_s: float = setting(120.0, check=schema.positive)
 
@@ -45,6 +46,27 @@ class Jwks:
 
     url: str = setting("", check=schema.url)
     allow_plaintext: bool = setting(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The gateway's own token issuer, for small installs; `--dev` has it always.
+
+    `url` is the `iss` of its tokens and, for discovery, where the HTTP port is reached from outside. `token_ttl_s`
+    in seconds, at most a day.
+    """
+
+    enabled: bool = setting(False)
+    url: str = setting("", check=schema.url)
+    audience: str = setting("")
+    token_ttl_s: int = setting(3600, check=schema.within(1, 86_400))
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """What workers and replicas share; without a URL everything stays in this process."""
+
+    url: str = setting("", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +98,7 @@ class Timers:
     total_s: float = setting(900.0, check=schema.positive)
     heartbeat_s: float = setting(15.0, check=schema.positive)
     end_margin_s: float = setting(0.2, check=schema.positive)
+    credential_notice_s: float = setting(60.0, check=schema.positive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,28 @@ Every fault is listed at once. `[section] key` is also GATEWAY_<SECTION>_<KEY>, 
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway import schema
 from gateway.domain.tenant import Tenants
 from gateway.schema import read_table, setting
-from gateway.sections import Billing, Data, DeepSeek, Grpc, Jwks, Jwt, Log, Metrics, Search, Timers
+from gateway.sections import (
+    Billing,
+    Data,
+    DeepSeek,
+    Grpc,
+    Issuer,
+    Jwks,
+    Jwt,
+    Log,
+    Metrics,
+    Redis,
+    Search,
+    Timers,
+)
 from gateway.tenancy import read_tenants
-
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+from gateway.trust import CertificateCaller, TrustedIssuer, read_certificates, read_issuers
 
 
 class ConfigurationError(Exception):
@@ -29,12 +40,14 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration."""
+    """The whole configuration. `path` is the file it came from, empty where there is none."""
 
     grpc: Grpc = field(default_factory=Grpc)
     metrics: Metrics = field(default_factory=Metrics)
     jwt: Jwt = field(default_factory=Jwt)
     jwks: Jwks = field(default_factory=Jwks)
+    issuer: Issuer = field(default_factory=Issuer)
+    redis: Redis = field(default_factory=Redis)
     deepseek: DeepSeek = field(default_factory=DeepSeek)
     search: Search = field(default_factory=Search)
     timers: Timers = field(default_factory=Timers)
@@ -42,7 +55,10 @@ class Settings:
     log: Log = field(default_factory=Log)
     data: Data = field(default_factory=Data)
     tenants: Tenants = field(default_factory=Tenants)
+    issuers: tuple[TrustedIssuer, ...] = ()
+    certificates: tuple[CertificateCaller, ...] = ()
     workers: int = 1
+    path: str = ""
 
     @property
     def data_dir(self) -> Path:
@@ -55,6 +71,8 @@ SECTIONS: dict[str, type] = {
     "metrics": Metrics,
     "jwt": Jwt,
     "jwks": Jwks,
+    "issuer": Issuer,
+    "redis": Redis,
     "deepseek": DeepSeek,
     "search": Search,
     "timers": Timers,
@@ -68,12 +86,22 @@ def load(path: str | None = None, environment: Mapping[str, str] | None = None) 
     """The settings of this process. Raises ConfigurationError with every fault."""
     environment = os.environ if environment is None else environment
     faults: list[str] = []
-    document = _read_file(path or environment.get("GATEWAY_CONFIG"), faults)
-    settings = _assemble(document, environment, faults)
+    path = path or environment.get("GATEWAY_CONFIG")
+    document = _read_file(path, faults)
+    settings = replace(_assemble(document, environment, faults), path=path or "")
     faults += _check_whole(settings)
     if faults:
         raise ConfigurationError(faults)
     return settings
+
+
+def parse_tenants(content: bytes) -> Tenants:
+    """The tenants in the content of a configuration file. Raises ValueError with every fault."""
+    faults: list[str] = []
+    tenants = read_tenants(tomllib.loads(content.decode("utf-8")), faults)
+    if faults:
+        raise ValueError("; ".join(faults))
+    return tenants
 
 
 def data_dir(explicit: str | None) -> Path:
@@ -98,15 +126,20 @@ def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
 
 
 def _assemble(document: dict[str, object], environment: Mapping[str, str], faults: list[str]) -> Settings:
-    known = {*SECTIONS, "workers", "tenants", "tenant_defaults", "known_tenants_only"}
+    known = {*SECTIONS, "workers", "issuers", "certificates", "tenants", "tenant_defaults", "known_tenants_only"}
     faults += schema.unknown_names("", document, dict.fromkeys(known))
     values: dict[str, object] = {
         name: read_table(shape, document.get(name, {}), environment, name, faults)
         for name, shape in SECTIONS.items()
     }
     top = read_table(_Top, {k: document[k] for k in ("workers",) if k in document}, environment, "", faults)
-    tenants = read_tenants(document, faults)
-    return Settings(**values, tenants=tenants, workers=top.workers)  # type: ignore[arg-type]  # built from the fields' own types
+    loaded = Settings(**values, workers=top.workers)  # type: ignore[arg-type]  # built from the fields' own types
+    return replace(
+        loaded,
+        tenants=read_tenants(document, faults),
+        issuers=read_issuers(document, environment, loaded.jwt, loaded.jwks, faults),
+        certificates=read_certificates(document, environment, faults),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +148,50 @@ class _Top:
 
 
 def _check_whole(settings: Settings) -> list[str]:
-    faults = []
-    if settings.workers > 1:
-        faults.append("workers: this version serves with one worker; run several gateways beside each other")
-    if bool(settings.grpc.certificate) != bool(settings.grpc.private_key):
-        faults.append("grpc.certificate and grpc.private_key: give both or neither")
-    if settings.grpc.client_ca and not settings.grpc.certificate:
-        faults.append("grpc.client_ca: needs grpc.certificate and grpc.private_key")
-    if settings.jwt.issuer and not settings.jwt.audience:
-        faults.append("jwt.audience: missing; tokens of jwt.issuer must name this gateway as their audience")
-    if settings.jwks.url and not settings.jwt.issuer:
-        faults.append("jwt.issuer: missing; jwks.url needs the issuer whose keys it holds")
-    if not settings.data.dir:
-        faults.append("data.dir: must not be empty")
-    plaintext = (
-        ("deepseek", settings.deepseek.base_url, settings.deepseek.allow_plaintext),
-        ("jwks", settings.jwks.url, settings.jwks.allow_plaintext),
+    """What only shows when one setting is held against another."""
+    return [text for is_wrong, text in (*_check_ports(settings), *_check_places(settings)) if is_wrong]
+
+
+def _check_ports(settings: Settings) -> tuple[tuple[object, str], ...]:
+    grpc, both = settings.grpc, "grpc.certificate and grpc.private_key"
+    return (
+        (
+            settings.workers > 1,
+            "workers: this version serves with one worker; run several gateways beside each other",
+        ),
+        (bool(grpc.certificate) != bool(grpc.private_key), f"{both}: give both or neither"),
+        (grpc.client_ca and not grpc.certificate, f"grpc.client_ca: needs {both}"),
+        (grpc.tls13_only and not grpc.certificate, f"grpc.tls13_only: needs {both}"),
+        (
+            settings.certificates and not grpc.client_ca,
+            "certificates: callers show certificates only where grpc.client_ca asks for them; set it",
+        ),
     )
-    faults += [
-        f"{name}: {address} is plain HTTP to another machine; use https, or set allow_plaintext = true in [{name}]"
-        for name, address, allowed in plaintext
-        if is_plaintext(address) and not allowed
-    ]
-    return faults
 
 
-def is_plaintext(address: str) -> bool:
-    """Whether a URL sends what it carries unencrypted to another machine."""
-    parts = urlsplit(address)
-    return parts.scheme == "http" and parts.hostname not in LOOPBACK
+def _check_places(settings: Settings) -> tuple[tuple[object, str], ...]:
+    jwt, issuer, deepseek = settings.jwt, settings.issuer, settings.deepseek
+    return (
+        (
+            jwt.issuer and not jwt.audience,
+            "jwt.audience: missing; tokens of jwt.issuer must name this gateway as their audience",
+        ),
+        (
+            settings.jwks.url and not jwt.issuer,
+            "jwt.issuer: missing; jwks.url needs the issuer whose keys it holds",
+        ),
+        (
+            issuer.enabled and not issuer.url,
+            "issuer.url: missing; give the https URL under which the HTTP port is reached",
+        ),
+        (
+            issuer.enabled and not issuer.audience,
+            "issuer.audience: missing; give the name of this gateway in its tokens, like its gRPC URL",
+        ),
+        (not settings.data.dir, "data.dir: must not be empty"),
+        (
+            schema.is_plaintext(deepseek.base_url) and not deepseek.allow_plaintext,
+            f"deepseek: {deepseek.base_url} is plain HTTP to another machine; use https, or set "
+            "allow_plaintext = true in [deepseek]",
+        ),
+    )

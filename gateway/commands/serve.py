@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from gateway import __version__, app, sections, settings
+from gateway import __version__, app, schema, sections, settings
 from gateway.auth import private_files
 from gateway.domain.errors import OperatorError, Reason
 from gateway.limits.price_book import BookError
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def check(loaded: settings.Settings, *, dev: bool) -> None:
     """What only this command demands. Raises ConfigurationError."""
     host = loaded.grpc.address.rpartition(":")[0].strip("[]")
-    if dev and host not in settings.LOOPBACK:
+    if dev and host not in schema.LOOPBACK:
         fault = f"grpc.address: --dev lets callers in without a credential, so it serves on loopback, not {host}"
         raise settings.ConfigurationError([fault])
 
