@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -24,7 +25,9 @@ T = TypeVar("T")
 # Any: grpc's own stubs type a context by its request and response, which this wrapper never looks at.
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Visitor, Any, Context], Awaitable[Any]]
+OpenHandler = Callable[[Any, Context], Awaitable[Any]]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
+Serve = Callable[[Any, Context, str], Awaitable[Any]]
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -73,12 +76,17 @@ class Door:
     def guard(self, method: str, scope: str, handler: Handler) -> Behaviour:
         """`handler` behind every check; `scope` "" means that any valid credential will do."""
         self._scopes[method] = scope
+        return self._behaviour(method, partial(self._serve, method, handler))
 
+    def leave_open(self, method: str, handler: OpenHandler) -> Behaviour:
+        """`handler` for anybody, credential or not; what goes wrong is told as everywhere else."""
+        return self._behaviour(method, partial(self._serve_openly, method, handler))
+
+    def _behaviour(self, method: str, serve: Serve) -> Behaviour:
         async def behaviour(request: Any, context: Context) -> Any:
             request_id = self._request_id(context)
             try:
-                serve = self._serve(method, handler, request, context=context, request_id=request_id)
-                return await self.firewall(method, request_id, serve)
+                return await self.firewall(method, request_id, serve(request, context, request_id))
             except TurnFailed as failed:
                 await self._abort(context, failed.error, request_id, failed.end.receipt_id, failed.billed)
             except GatewayError as error:
@@ -89,21 +97,25 @@ class Door:
 
         return behaviour
 
-    async def _serve(
-        self, method: str, handler: Handler, request: Any, *, context: Context, request_id: str
-    ) -> Any:
+    async def _serve(self, method: str, handler: Handler, request: Any, context: Context, request_id: str) -> Any:
         tenant = ""
         try:
             with self._counted(context.peer()):
                 visitor = await self._admit(method, request_id, context)
                 tenant = visitor.tenant.name
-                if isinstance(request, Malformed):
-                    raise invalid("", f"the request is no valid message of {method}")
+                _check_parsed(method, request)
                 context.set_trailing_metadata((("x-request-id", request_id),))
                 return await handler(visitor, request, context)
         except GatewayError as error:
             self.refused(method, tenant, error)
             raise
+
+    async def _serve_openly(
+        self, method: str, handler: OpenHandler, request: Any, context: Context, request_id: str
+    ) -> Any:
+        _check_parsed(method, request)
+        context.set_trailing_metadata((("x-request-id", request_id),))
+        return await handler(request, context)
 
     async def firewall(self, method: str, request_id: str, work: Awaitable[T]) -> T:
         """Turns a bug into INTERNAL; grpc would send its text to the caller."""
@@ -188,6 +200,11 @@ class Door:
         if receipt_id:
             trailers += (("gateway-receipt-id", receipt_id),)
         await context.abort(CODES[end.code], end.message, trailers)
+
+
+def _check_parsed(method: str, request: object) -> None:
+    if isinstance(request, Malformed):
+        raise invalid("", f"the request is no valid message of {method}")
 
 
 def _bearer(metadata: grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...]) -> str | None:

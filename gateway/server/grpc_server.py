@@ -5,22 +5,24 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.domain.call import Visitor
-from gateway.domain.errors import OperatorError, Reason
+from gateway.domain.errors import OperatorError, Reason, invalid
 from gateway.sections import Grpc
-from gateway.server.door import Context, Door, Handler, Malformed
+from gateway.server.door import Context, Door, Handler, Malformed, OpenHandler
+from gateway.server.health import Health
 from gateway.server.running import Running
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 HEALTH = "grpc.health.v1.Health"
+LIST_REQUEST: type[Message] = health_pb2.HealthListRequest  # type: ignore[attr-defined]  # untyped
 SERIALIZE = methodcaller("SerializeToString")
 STOP_AHEAD_S = 2.0
 MAX_METADATA_BYTES = 16_384
@@ -81,12 +83,11 @@ class GrpcServer:
         self._settings = settings
         self._door = door
         self._running = running
-        self._health = health.aio.HealthServicer()
-        self._names = tuple(services)
+        self._health = Health(services)
         self._server = grpc.aio.server(options=options(settings))
         for service, methods in services.items():
             self._server.add_generic_rpc_handlers((_handlers(service, methods, door),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers((_health(self._health, door),))
         if settings.reflection:
             listed = (*services, HEALTH, REFLECTION)
             self._server.add_generic_rpc_handlers((_reflection(listed, door, open_reflection),))
@@ -107,13 +108,13 @@ class GrpcServer:
                 f"machine's; stop what listens on {port}, or set GATEWAY_GRPC_ADDRESS={host}:OTHER",
             ) from error
         await self._server.start()
-        await self._set_health(serving=True)
+        self._health.serve()
         return bound
 
     async def drain(self) -> None:
         """Takes no more calls, lets running ones finish within the grace, and ends the rest itself."""
         settings = self._settings
-        await self._set_health(serving=False)
+        self._health.leave()
         self._door.draining = True
         self._running.drain()
         await asyncio.sleep(settings.drain_wait_s)
@@ -122,12 +123,6 @@ class GrpcServer:
         stop = loop.call_later(max(settings.drain_grace_s - STOP_AHEAD_S, 0.0), self._running.stop)
         await self._server.stop(settings.drain_grace_s)
         stop.cancel()
-
-    async def _set_health(self, *, serving: bool) -> None:
-        reply = health_pb2.HealthCheckResponse
-        status = reply.SERVING if serving else reply.NOT_SERVING
-        for name in ("", *self._names):
-            await self._health.set(name, status)
 
 
 def _credentials(settings: Grpc) -> grpc.ServerCredentials | None:
@@ -151,15 +146,20 @@ def _handlers(service: str, methods: Mapping[str, Method], door: Door) -> grpc.G
 
 
 def _handler(path: str, method: Method, door: Door) -> "grpc.RpcMethodHandler[Any, Any]":
+    guarded = door.guard(path, method.scope, method.handler)
+    return _rpc(guarded, method.request, streams_in=method.streams_in, streams_out=method.streams_out)
+
+
+def _rpc(
+    behaviour: Any, request: type[Message], *, streams_in: bool = False, streams_out: bool = False
+) -> "grpc.RpcMethodHandler[Any, Any]":  # Any: one table holds handlers of every request type
     make = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
-    }[method.streams_in, method.streams_out]
-    # Any: one table holds handlers of every request type.
-    guarded: Any = door.guard(path, method.scope, method.handler)
+    }[streams_in, streams_out]
     handler: grpc.RpcMethodHandler[Any, Any] = make(
-        guarded, request_deserializer=_decoder(method.request), response_serializer=SERIALIZE
+        behaviour, request_deserializer=_decoder(request), response_serializer=SERIALIZE
     )
     return handler
 
@@ -177,27 +177,53 @@ def _decoder(request: type[Message]) -> Callable[[bytes], Message | Malformed]:
     return decode
 
 
+def _health(health: Health, door: Door) -> grpc.GenericRpcHandler:
+    """Health for anybody: a probe has no credential."""
+
+    def opened(name: str, handler: OpenHandler, request: type[Message], *, streams_out: bool = False) -> Any:
+        return _rpc(door.leave_open(f"/{HEALTH}/{name}", handler), request, streams_out=streams_out)
+
+    return grpc.method_handlers_generic_handler(
+        HEALTH,
+        {
+            "Check": opened("Check", health.check, health_pb2.HealthCheckRequest),
+            "List": opened("List", health.list, LIST_REQUEST),
+            "Watch": opened("Watch", health.watch, health_pb2.HealthCheckRequest, streams_out=True),
+        },
+    )
+
+
 def _reflection(names: tuple[str, ...], door: Door, is_open: bool) -> grpc.GenericRpcHandler:
-    """Server reflection, for those who hold a credential."""
+    """Server reflection: for those who hold a credential, or for anybody."""
     # Any: the published types call this async generator a coroutine.
     servicer: Any = reflection.aio.ReflectionServicer(names)
     path = f"/{REFLECTION}/ServerReflectionInfo"
 
-    async def reflect(_visitor: Visitor | None, requests: AsyncIterator[Any], context: Context) -> None:
-        async for reply in servicer.ServerReflectionInfo(requests, context):
+    async def reflect(requests: AsyncIterator[Any], context: Context) -> None:
+        async for reply in servicer.ServerReflectionInfo(Parsed(requests), context):
             await context.write(reply)
 
-    async def openly(requests: AsyncIterator[Any], context: Context) -> None:
-        await door.firewall(path, "", reflect(None, requests, context))
+    async def reflect_for(_visitor: Visitor, requests: AsyncIterator[Any], context: Context) -> None:
+        await reflect(requests, context)
 
-    behaviour: Any = openly if is_open else door.guard(path, "", reflect)
+    behaviour = door.leave_open(path, reflect) if is_open else door.guard(path, "", reflect_for)
+    request = reflection_pb2.ServerReflectionRequest
     return grpc.method_handlers_generic_handler(
-        REFLECTION,
-        {
-            "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
-                behaviour,
-                request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-                response_serializer=SERIALIZE,
-            )
-        },
+        REFLECTION, {"ServerReflectionInfo": _rpc(behaviour, request, streams_in=True, streams_out=True)}
     )
+
+
+class Parsed:
+    """The requests of a stream, up to the first that is none: raises CallerError(INVALID_REQUEST) there."""
+
+    def __init__(self, requests: AsyncIterator[Any]) -> None:
+        self._requests = aiter(requests)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:  # Any: whatever the method's messages are
+        request = await anext(self._requests)
+        if isinstance(request, Malformed):
+            raise invalid("", "the stream holds a message that is none of this method's")
+        return request
