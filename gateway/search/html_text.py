@@ -35,6 +35,10 @@ _BLOCK_TAGS = frozenset(_BLOCKS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _TAG = re.compile(r"<[a-zA-Z!/?]")
+# A `<` that begins no tag; a browser would take all up to the next `>` for one, Markdown takes it for itself.
+_STRAY = re.compile(
+    r"<(?!!--|[a-zA-Z/!?](?:[^<>\"']{0,500}+(?:\"[^\"]{0,2000}+\"|'[^']{0,2000}+')){0,50}+[^<>\"']{0,500}+>)"
+)
 # Elements that need their end tag; the others end by themselves and do not nest by neglect.
 _NESTING = re.compile(r"</?(?!(?:p|li|td|th|tr|dt|dd|br|hr|img|input|meta|link|col|source|wbr|option)\b)[a-zA-Z]")
 
@@ -69,6 +73,7 @@ def strip_html(text: str) -> str:
     """Text with some HTML in it (Markdown), its white space kept and its markup read as a browser reads it."""
     if not _TAG.search(text):
         return html.unescape(text)
+    text = _STRAY.sub("&lt;", text)
     _refuse_deep(text)
     body = LexborHTMLParser(f"<body><pre>\n\n{text}").body
     return "" if body is None else "".join(_shown(body))

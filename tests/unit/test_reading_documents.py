@@ -177,6 +177,41 @@ def test_any_bytes_are_a_document_or_a_reason(content: bytes) -> None:
             assert str(error)
 
 
+def test_a_lone_angle_bracket_in_markdown_is_text() -> None:
+    """`a <b` swallows nothing, although a browser would read a tag there; real tags are still tags."""
+    text = text_of(markdown("if a <b then\n\nc <d and <i class='x > y'>e</i>\n\n<p hidden title='<'>secret</p>"))
+    assert text == "if a <b then\nc <d and e"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "`",
+        "` ",
+        "~",
+        "[a",
+        "![",
+        "[^",
+        "[a](",
+        "[a](b(",
+        "_a ",
+        "*a ",
+        "***a ",
+        "<",
+        "<a ",
+        "<a b='",
+        "> ",
+        ":-|",
+        "- - ",
+    ],
+)
+def test_repeated_marks_do_not_slow_the_reader_down(piece: str) -> None:
+    """Text made to keep a pattern busy is read in one pass: a second look at each mark would take minutes."""
+    text = "start " + piece * 100_000 + "x"
+    document = markdown(f"{text}\n\nend of it")
+    assert text_of(document).endswith("end of it")
+
+
 def test_invisible_characters_are_taken_out() -> None:
     """Zero-width, bidi, tag and control characters neither hide words nor smuggle text."""
     document = read_document(
