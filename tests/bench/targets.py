@@ -1,0 +1,75 @@
+"""What is measured side by side: our gateway as an operator starts it, the bare loop, and the upstream itself.
+
+A target is one more function here: it starts something on the measured core and says how clients speak to it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.machine import cores
+from tests.bench.processes import Child
+from tests.bench.upstream_client import Upstream
+
+# Every limit is there and is checked at every turn; none of them is reached.
+CONFIG = """
+[grpc]
+address = "127.0.0.1:0"
+[metrics]
+address = "127.0.0.1:0"
+[tenant_defaults.limits]
+requests_per_minute = 1000000000
+tokens_per_minute = 1000000000000
+concurrent_streams = 100000
+usd_per_day = 1000000.0
+usd_per_month = 1000000.0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that answers: its process (0 = the upstream itself), its address, what it speaks."""
+
+    name: str
+    pid: int
+    address: str
+    speaks: str
+    credential: str
+
+
+Start = Callable[[Upstream, Path], "contextmanager[Target]"]
+
+
+@contextmanager
+def ours(upstream: Upstream, folder: Path) -> Iterator[Target]:
+    """`gateway serve --dev` with everything on: token, limits, receipt, metrics, a log line per turn."""
+    data, config = folder / "data", folder / "gateway.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    command = [sys.executable, "-m", "gateway", "serve", "--dev", "--config", str(config)]
+    environment = {
+        "GATEWAY_DATA_DIR": str(data),
+        "DEEPSEEK_API_KEY": "sk-measured",
+        "DEEPSEEK_BASE_URL": upstream.url,
+        **upstream.trust,
+    }
+    with Child(command, cores()[0], folder / "gateway.log", environment) as child:
+        address = child.expect(r"listens on ([\d.]+:\d+)")[1]
+        child.expect("Inference/Generate")
+        credential = (data / "dev-token").read_text(encoding="utf-8").strip()
+        yield Target("gateway", child.pid, address, "grpc", credential)
+
+
+@contextmanager
+def bare(upstream: Upstream, folder: Path) -> Iterator[Target]:
+    """The reference loop."""
+    with Child.module("bare", upstream.url, cores=cores()[0], log=folder / "bare.log") as child:
+        port = child.expect(r"ready (\d+)")[1]
+        yield Target("bare loop", child.pid, f"127.0.0.1:{port}", "grpc", "nobody")
+
+
+@contextmanager
+def direct(upstream: Upstream, _folder: Path) -> Iterator[Target]:
+    """Nothing between the client and the upstream."""
+    yield Target("direct", 0, upstream.address, "sse", "nobody")
