@@ -35,7 +35,7 @@ from gateway.models.catalogue import Catalogue, Route
 from gateway.pipeline.attempt import Patience, ask
 from gateway.pipeline.job import Job, as_turn_failure, degraded, ending_of, repeated, search_notice
 from gateway.pipeline.outlet import Emit, Outlet
-from gateway.pipeline.plan import Offer, held, plan_turn
+from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
 from gateway.pipeline.watch import Watch
 from gateway.search import Findings, Question, Searcher
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, with_evidence
@@ -101,6 +101,7 @@ class Pipeline:
         if not query.strip():
             raise invalid("query", "is empty; say what to look for")
         stations, tenant = self._stations, visitor.tenant
+        check_providers(options, tenant, stations.searcher.one_call_each, "options.providers")
         hold = Hold(0, search_cost(stations.searcher.one_call_each, self._now(), stations.prices))
         reservation = await stations.limiter.reserve(stations.new_id(), tenant.name, tenant.limits, hold)
         used = Hold(0, 0)
@@ -130,6 +131,7 @@ class Pipeline:
         stations, now = self._stations, self._now()
         loop_now = asyncio.get_running_loop().time()
         plan = plan_turn(turn, visitor.tenant, stations.catalogue)
+        check_providers(turn.search, visitor.tenant, stations.searcher.one_call_each, "search.providers")
         mode = turn.search.mode or visitor.tenant.search_mode
         searches = {} if mode is SearchMode.NEVER else stations.searcher.one_call_each
         evidence = 0 if mode is SearchMode.NEVER else turn.search.evidence_token_budget or DEFAULT_TOKEN_BUDGET
@@ -281,4 +283,5 @@ class Pipeline:
             settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
             price_entry=priced.entry,
             peak_price=priced.peak,
+            broken_stream_policy=job.receipt.broken_stream_policy if ending is Ending.INTERRUPTED else "",
         )

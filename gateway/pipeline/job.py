@@ -59,9 +59,9 @@ class Job:
         return self.findings.sources
 
     @property
-    def answered_by(self) -> str:
-        """The model that answered, or was to: as the provider named it, else as it was asked for."""
-        return self.received.model or self.route.card.name
+    def answered(self) -> bool:
+        """Whether a model gave an answer, if only a part of one."""
+        return self.received.output_events > 0 or self.received.finish is not None
 
     def note_output(self, now: float) -> None:
         """A batch of output has arrived."""
@@ -76,12 +76,11 @@ class Job:
         """The receipt of this turn, over at `now` (seconds since the epoch); its bill is not in it yet."""
         return replace(
             self.receipt,
-            model=self.answered_by,
             finish=finish_of(failure, self.received),
             settled_at=now,
             reason=failure.reason if failure else "",
             attempts=tuple(self.attempts),
-            served_by=self.route.provider.name,
+            served_by=self.route.provider.name if self.answered else "",
             route_reason=self.route.reason,
             degraded=self.degraded,
         )
@@ -94,7 +93,7 @@ class Job:
             receipt_id=receipt.receipt_id,
             degraded=receipt.degraded,
             served_by=receipt.served_by,
-            model=receipt.model,
+            model=(self.received.model or self.route.card.name) if self.answered else "",
         )
 
     def record(self, receipt: Receipt, now: float) -> TurnRecord:

@@ -1,12 +1,12 @@
 """Turns a request into what will be asked of a model, and what must be held for it (pure)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.domain.errors import CallerError, Reason, invalid
 from gateway.domain.events import Notice, NoticeKind
 from gateway.domain.tenant import Tenant
-from gateway.domain.turn import Generation, Image, Message, Role, Thinking, ToolMode, Turn
+from gateway.domain.turn import Generation, Image, Message, Role, SearchOptions, Thinking, ToolMode, Turn
 from gateway.domain.usage import Usage, UsageBasis
 from gateway.limits.estimate import effective_max_tokens, prompt_tokens, reserve_tokens
 from gateway.limits.pricing import CardPrices, PriceBook, hold_price
@@ -41,11 +41,17 @@ def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue) -> Plan:
     route = catalogue.resolve(turn.model, tenant, turn.routing.place)
     card = route.card
     _check_capabilities(turn, route)
+    if turn.routing.region:
+        raise invalid("routing.region", "no upstream of this gateway is configured with a region; leave it empty")
     generation, notices = _adapt(turn, route)
     capped = effective_max_tokens(generation, card.max_output_tokens, tenant.max_output_tokens)
     if generation.max_tokens > capped:
         notices.append(clamped("generation.max_tokens", f"lowered to {capped}", max_tokens=str(capped)))
     generation = replace(generation, max_tokens=capped)
+    if turn.search.pages:
+        notices.append(
+            clamped("search.depth", "this version reads what the search providers return, not the pages")
+        )
     estimated = prompt_tokens(turn.messages, turn.tools, generation)
     if estimated + capped > card.context_tokens:
         raise CallerError(
@@ -95,6 +101,15 @@ def held(
         basis=UsageBasis.ESTIMATED,
     )
     return plan, usage
+
+
+def check_providers(options: SearchOptions, tenant: Tenant, known: Collection[str], field: str) -> None:
+    """Raises CallerError for a search provider by name that is not there, or that this tenant may not use."""
+    offered = [name for name in known if tenant.may_search_with(name)]
+    for name in options.providers:
+        if name not in offered:
+            these = f"use some of {', '.join(offered)}" if offered else "this tenant may use none"
+            raise invalid(field, f"there is no search provider {name[:64]!r} for this tenant; {these}")
 
 
 def clamped(field: str, what: str, **facts: str) -> Notice:

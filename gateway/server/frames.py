@@ -1,6 +1,8 @@
 """Events of the domain become frames and messages of the wire (pure)."""
 
+from string import punctuation
 from typing import cast
+from urllib.parse import quote
 
 from google.protobuf import timestamp_pb2
 
@@ -26,6 +28,7 @@ from gateway.server.status import duration, row_of
 from gateway.v1 import account_pb2, content_pb2, inference_pb2
 
 Frame = inference_pb2.ServerFrame
+HEADER_SAFE = punctuation.replace("%", "") + " "
 
 
 class TurnFrames:
@@ -192,6 +195,11 @@ def turn_end(item: TurnEnd) -> inference_pb2.TurnEnd:
     )
 
 
+def header_text(text: str) -> str:
+    """Text for a metadata value, which holds printable ASCII only; other characters are percent-encoded."""
+    return quote(text, safe=HEADER_SAFE)
+
+
 def turn_result(answer: Answer, end: TurnEnd) -> inference_pb2.TurnResult:
     """The whole answer of a unary call."""
     return inference_pb2.TurnResult(
@@ -246,7 +254,6 @@ def receipt(item: Receipt) -> account_pb2.Receipt:
         turn_id=item.turn_id,
         model=item.model,
         reserved=usage(item.reserved),
-        settled=usage(item.settled),
         finish=cast("inference_pb2.Finish", item.finish.value if item.finish else 0),
         created=timestamp(item.created),
         attempts=[attempt(entry) for entry in item.attempts],
@@ -261,7 +268,8 @@ def receipt(item: Receipt) -> account_pb2.Receipt:
         degraded=item.degraded,
         cache_level=item.cache_level,
     )
-    if item.settled_at:
+    if item.finish is not None:
+        message.settled.CopyFrom(usage(item.settled))
         message.settled_at.CopyFrom(timestamp(item.settled_at))
     return message
 

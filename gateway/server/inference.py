@@ -89,7 +89,7 @@ class Inference:
             (
                 ("x-request-id", visitor.call.request_id),
                 ("gateway-receipt-id", end.receipt_id),
-                ("gateway-model", end.model),
+                ("gateway-model", frames.header_text(end.model)),
                 ("gateway-usage-bin", frames.usage(end.usage).SerializeToString()),
                 *(("gateway-notice-bin", frames.notice(item).SerializeToString()) for item in notices),
             )

@@ -230,6 +230,8 @@ def _generation(request: inference_pb2.Turn, checks: Checks) -> Generation:
         checks.require(bool(names), "generation.tool_mode", "demands a tool, and tools is empty")
     if tool_mode is ToolMode.NAMED:
         checks.require(options.tool_name in names, "generation.tool_name", "is none of the names in tools")
+    else:
+        checks.require(not options.tool_name, "generation.tool_name", "goes with TOOL_MODE_NAMED only")
     return Generation(
         max_tokens=options.max_tokens,
         temperature=options.temperature if options.HasField("temperature") else None,
