@@ -13,7 +13,7 @@ from gateway.domain.usage import Usage, UsageBasis
 SANE_FACTOR = 2
 """Usage above this many times the hold is nonsense."""
 SANE_FLOOR = 8_192
-"""…unless it is small: a server's own template, tools or images add thousands of tokens to a short prompt."""
+"""…but for a prompt this many are not: a server's own template, tools and images can add thousands of tokens."""
 
 
 class Ending(Enum):
@@ -50,7 +50,8 @@ def settle_usage(provider: ProviderUsage | None, counted: Usage, hold: Usage) ->
     `provider` is what the model provider reported, None for nothing; `counted` is what was received when the
     upstream was closed, by our count (its basis says which kind; its searches and tool runs are kept in any case);
     `hold` is what was reserved. A number that is negative, no whole number or above twice the hold makes the whole
-    report worthless. Parts that exceed their sum are cut to it.
+    report worthless. Cached tokens are cut to the prompt they are part of; reasoning that exceeds the completion is
+    flagged and stays.
     """
     ours = _clamped(counted, hold)
     if provider is None:
@@ -59,17 +60,16 @@ def settle_usage(provider: ProviderUsage | None, counted: Usage, hold: Usage) ->
     if flags:
         return Settlement(ours, flags)
     cached = min(provider.cached_prompt_tokens, provider.prompt_tokens)
-    reasoning = min(provider.reasoning_tokens, provider.completion_tokens)
     if cached < provider.cached_prompt_tokens:
         flags += ("cached_prompt_tokens",)
-    if reasoning < provider.reasoning_tokens:
+    if provider.reasoning_tokens > provider.completion_tokens:
         flags += ("reasoning_tokens",)
     usage = replace(
         ours,
         prompt_tokens=provider.prompt_tokens,
         cached_prompt_tokens=cached,
         completion_tokens=provider.completion_tokens,
-        reasoning_tokens=reasoning,
+        reasoning_tokens=provider.reasoning_tokens,
         basis=UsageBasis.PROVIDER,
     )
     return Settlement(usage, flags)
@@ -108,7 +108,7 @@ def billed(
 def _nonsense(provider: ProviderUsage, hold: Usage) -> tuple[str, ...]:
     """The fields that no honest provider sends. JSON can hold anything, whatever the type says."""
     most_prompt = max(SANE_FLOOR, SANE_FACTOR * hold.prompt_tokens)
-    most_completion = max(SANE_FLOOR, SANE_FACTOR * hold.completion_tokens)
+    most_completion = SANE_FACTOR * hold.completion_tokens
     limits: tuple[tuple[str, object, int], ...] = (
         ("prompt_tokens", provider.prompt_tokens, most_prompt),
         ("cached_prompt_tokens", provider.cached_prompt_tokens, most_prompt),

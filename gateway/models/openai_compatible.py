@@ -80,7 +80,7 @@ class OpenAICompatible:
         request = build_request(prompt, self._own_names.get(prompt.model, prompt.model), self._quirks)
         for change in request.changes:
             self._observe(change, 1)
-        folder = ChunkFolder(orjson.loads)
+        folder = ChunkFolder(orjson.loads, reasoning_beside=self._quirks.reasoning_beside)
         try:
             async with self._upstream.ask(_encoded(request.body)) as source:
                 while not folder.done and (payloads := await source.read(whole=folder.has_finish)) is not None:

@@ -24,6 +24,7 @@ class Quirks:
 
     A field name that is empty is not sent. `reasoning_back` names the field in which the reasoning of a tool turn
     goes back. `forced_tools_while_thinking` False turns a forced tool choice into `auto` while thinking is on.
+    `reasoning_beside` says that its `completion_tokens` do not include the reasoning (xAI).
     """
 
     max_tokens_field: str = "max_tokens"
@@ -38,6 +39,7 @@ class Quirks:
     strict_tools: bool = False
     max_stop: int = 4
     max_tools: int = 128
+    reasoning_beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ class UsageReading:
     adds_up: bool = True
 
 
-def read_usage(reported: object) -> UsageReading:
+def read_usage(reported: object, *, reasoning_beside: bool = False) -> UsageReading:
     """Reads `usage` of a chat answer; absent details are zero.
 
-    Cached tokens are DeepSeek's `prompt_cache_hit_tokens`, else `prompt_tokens_details.cached_tokens`. Where the
-    total shows that reasoning stands beside the completion (xAI), it is added to it.
+    Cached tokens are DeepSeek's `prompt_cache_hit_tokens`, else `prompt_tokens_details.cached_tokens`. A vendor
+    that counts reasoning beside the completion (`reasoning_beside`) has it added there; of any other, the numbers
+    stay as they were sent, also where they do not add up.
     """
     if not isinstance(reported, dict):
         return UsageReading(None)
@@ -37,9 +38,9 @@ def read_usage(reported: object) -> UsageReading:
     total = _count(reported.get("total_tokens"))
     if min(prompt, hit, completion, reasoning, total) < 0:
         return UsageReading(None)
-    if reasoning and total == prompt + completion + reasoning:
+    if reasoning_beside:
         completion += reasoning
-    usage = ProviderUsage(prompt, min(hit, prompt), completion, min(reasoning, completion))
+    usage = ProviderUsage(prompt, min(hit, prompt), completion, reasoning)
     adds_up = total in (0, prompt + completion) and hit <= prompt and reasoning <= completion
     return UsageReading(usage, adds_up)
 

@@ -39,10 +39,22 @@ class ChunkFolder:
     `usage_not_the_sum`, `other_choices`.
     """
 
-    __slots__ = ("_decode", "_finish", "_response_id", "_tools", "_usage", "anomalies", "done", "failure", "model")
+    __slots__ = (
+        "_decode",
+        "_finish",
+        "_reasoning_beside",
+        "_response_id",
+        "_tools",
+        "_usage",
+        "anomalies",
+        "done",
+        "failure",
+        "model",
+    )
 
-    def __init__(self, decode: Callable[[bytes], object]) -> None:
+    def __init__(self, decode: Callable[[bytes], object], *, reasoning_beside: bool = False) -> None:
         self._decode = decode
+        self._reasoning_beside = reasoning_beside
         self._finish = ""
         self._usage: ProviderUsage | None = None
         self._tools = ToolCallFold()
@@ -120,7 +132,7 @@ class ChunkFolder:
                 raise upstream_failure(Reason.UPSTREAM_UNAVAILABLE, f"finish_{finish}")
 
     def _fold_usage(self, reported: object, batch: "_Batch") -> None:
-        reading = read_usage(reported)
+        reading = read_usage(reported, reasoning_beside=self._reasoning_beside)
         if reading.usage is None:
             self.anomalies["usage_out_of_range"] += 1
         elif reading.usage != self._usage:

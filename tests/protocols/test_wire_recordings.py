@@ -27,8 +27,6 @@ FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "tool_calls": Finish.T
 NO_END = {
     "openai__chat-streaming-many-chunks-no-usage.sse": "no finish reason: a truncated stream, never a clean end",
 }
-# xAI counts reasoning beside `completion_tokens`, and its total says so; ours includes it for every vendor.
-REASONING_BESIDE = "xai"
 
 
 def recordings() -> list[dict[str, Any]]:  # Any: JSON of the index
@@ -107,12 +105,10 @@ def expected_usage(line: dict[str, Any]) -> ProviderUsage | None:  # Any: JSON o
         return None
     details = sent.get("completion_tokens_details") or {}
     reasoning, completion = details.get("reasoning_tokens") or 0, sent["completion_tokens"]
-    if line["provider"] == REASONING_BESIDE:
-        completion += reasoning
     cached = sent.get("prompt_cache_hit_tokens")
     if cached is None:
         cached = (sent.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return ProviderUsage(sent["prompt_tokens"], cached, completion, min(reasoning, completion))
+    return ProviderUsage(sent["prompt_tokens"], cached, completion, reasoning)
 
 
 def check(line: dict[str, Any], chunks: Iterable[bytes]) -> None:  # Any: JSON of the index

@@ -54,10 +54,17 @@ def test_twice_the_hold_is_still_believed() -> None:
     assert settle_usage(ProviderUsage(2_000, 0, 4_096, 0), COUNTED, HOLD).flags == ()
 
 
-def test_parts_larger_than_their_sum_are_cut_and_flagged() -> None:
-    """More cached than prompt would make a negative line."""
+def test_a_short_prompt_may_grow_by_what_the_server_adds() -> None:
+    """A template, tools or an image are thousands of tokens that the estimate of a short text cannot see."""
+    hold = Usage(prompt_tokens=10, completion_tokens=100)
+    assert settle_usage(ProviderUsage(8_192, 0, 5, 0), COUNTED, hold).flags == ()
+    assert settle_usage(ProviderUsage(8_193, 0, 5, 0), COUNTED, hold).flags == ("prompt_tokens",)
+
+
+def test_parts_larger_than_their_sum_are_flagged_and_never_make_a_negative_line() -> None:
+    """Cached tokens are cut to the prompt; reasoning has no price of its own and stays as the provider said it."""
     settled = settle_usage(ProviderUsage(100, 150, 10, 20), COUNTED, HOLD)
-    assert (settled.usage.cached_prompt_tokens, settled.usage.reasoning_tokens) == (100, 10)
+    assert (settled.usage.cached_prompt_tokens, settled.usage.reasoning_tokens) == (100, 20)
     assert settled.flags == ("cached_prompt_tokens", "reasoning_tokens")
 
 

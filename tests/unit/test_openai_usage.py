@@ -63,7 +63,11 @@ class TestUsage:
         assert folder.anomalies == {"usage_not_the_sum": 1}
 
     def test_reasoning_beside_the_completion_is_added_to_it(self) -> None:
-        """As xAI counts: the total says so."""
+        """As xAI counts; of other vendors the numbers stay as they were sent, and the oddity is counted."""
         usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 42}
         usage_with = {**usage, "completion_tokens_details": {"reasoning_tokens": 30}}
-        assert fold(chunk({}, usage=usage_with)) == [ProviderUsage(10, 0, 32, 30)]
+        beside = ChunkFolder(orjson.loads, reasoning_beside=True)
+        assert beside.feed([chunk({}, usage=usage_with)]) == [ProviderUsage(10, 0, 32, 30)]
+        plain = ChunkFolder(orjson.loads)
+        assert plain.feed([chunk({}, usage=usage_with)]) == [ProviderUsage(10, 0, 2, 30)]
+        assert plain.anomalies == {"usage_not_the_sum": 1}
