@@ -1,0 +1,275 @@
+"""A gateway, its scripted upstream and a caller for one test, swept afterwards: whoever left, nothing may stay.
+
+    async with opened(tmp_path, Reply.answer("Hel", "lo")) as house:
+        frames = [frame async for frame in house.generate("hi")]
+        receipt = await house.receipt()          # the only one, closed
+
+Leaving the block sweeps: no upstream connection in use, no task but those of an idle gateway, no reservation, no
+active turn, every receipt closed, and what the limiter says was spent is what the receipts say. A sweep waits for
+all of that to come true, and says what did not when the hang guard ends it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway import app
+from gateway.domain.receipt import Receipt
+from gateway.ledger.reader import ReceiptReader
+from gateway.limits.memory import MemoryLimiter
+from gateway.v1 import account_pb2, inference_pb2
+from tests.support.gateway import Running, running
+from tests.support.upstream import Script, ScriptedUpstream
+
+HANG_GUARD_S = 20.0
+LOOK_AGAIN_S = 0.005
+NEVER = inference_pb2.SearchOptions(mode=inference_pb2.SEARCH_MODE_NEVER)
+NO_CACHE = inference_pb2.CachePolicy(use=inference_pb2.CACHE_USE_BYPASS)
+NOT_DEGRADED = inference_pb2.Routing(allow_degraded=False)
+MOST_RECEIPTS = 10_000
+NANO = 1_000_000_000
+_ours = ("ScriptedUpstream.", "_play")
+
+
+def question(prompt: str = "hi", **options: Any) -> inference_pb2.Turn:
+    """A turn without search, cache or stand-in, unless told otherwise. Any: the fields of Turn."""
+    fields = {"search": NEVER, "cache": NO_CACHE, "routing": NOT_DEGRADED, **options}
+    return inference_pb2.Turn(prompt=prompt, **fields)
+
+
+class Refusal:
+    """A status as a caller gets it, with its `google.rpc` details unpacked."""
+
+    def __init__(self, error: grpc.aio.AioRpcError) -> None:
+        self.code = error.code()
+        self.message = error.details() or ""
+        self.trailers = {str(key): value for key, value in error.trailing_metadata()}
+        status = status_pb2.Status.FromString(bytes(self.trailers.get("grpc-status-details-bin", b"")))
+        self.info = error_details_pb2.ErrorInfo()
+        self.retry_after_s: float | None = None
+        retry = error_details_pb2.RetryInfo()
+        for detail in status.details:
+            if detail.Unpack(retry):
+                self.retry_after_s = retry.retry_delay.ToNanoseconds() / NANO
+            else:
+                detail.Unpack(self.info)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The metadata of ErrorInfo."""
+        return dict(self.info.metadata)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.info.reason} {self.message} {self.facts} {self.trailers}"
+
+
+class House:
+    """One gateway with one upstream, and what a test asks of them."""
+
+    def __init__(self, upstream: ScriptedUpstream, gateway: Running, limiter: MemoryLimiter) -> None:
+        self.upstream = upstream
+        self.gateway = gateway
+        self.limiter = limiter
+        self.idle_tasks = tasks()
+
+    def generate(self, turn: inference_pb2.Turn | str = "hi", **call: Any) -> Any:
+        """A call of Generate. Any: what grpc calls take, and the call itself."""
+        asked = question(turn) if isinstance(turn, str) else turn
+        return self.gateway.inference.Generate(asked, metadata=self.gateway.bearer(), **call)
+
+    def converse(self, **call: Any) -> Any:
+        """A call of Converse. Any: as above."""
+        return self.gateway.inference.Converse(metadata=self.gateway.bearer(), **call)
+
+    async def outcome(self, turn: inference_pb2.Turn | str = "hi", **call: Any) -> "Outcome":
+        """Everything Generate says to one turn. Any: as above."""
+        return await outcome_of(self.generate(turn, **call))
+
+    def receipts(self) -> list[Receipt]:
+        """Every receipt, the oldest first."""
+        return ReceiptReader(self.gateway.data_dir).recent(None, MOST_RECEIPTS)[::-1]
+
+    async def receipt(self) -> Receipt:
+        """The only receipt, once it is closed."""
+        await until(lambda: [r.finish for r in self.receipts()] not in ([], [None]))
+        (receipt,) = self.receipts()
+        return receipt
+
+    async def sweep(self) -> None:
+        """Nothing is left behind; waits for it, because leaving takes a moment."""
+        await self._settled_in_time()
+        await self._check_money()
+
+    async def _settled_in_time(self) -> None:
+        try:
+            await until(lambda: not self.leftovers(), within_s=HANG_GUARD_S / 2)
+        except TimeoutError:
+            pytest.fail(f"left behind: {'; '.join(self.leftovers())}")
+
+    def leftovers(self) -> list[str]:
+        """What is not as it is in an idle gateway."""
+        found = [f"task {name} x{count}" for name, count in (tasks() - self.idle_tasks).items()]
+        found += [
+            f"upstream connection {exchange.connection} in use"
+            for exchange in self.upstream.exchanges
+            if not (exchange.closed.is_set() or exchange.replied.is_set())
+        ]
+        found += [f"{self.limiter.held()} reservations"] if self.limiter.held() else []
+        found += [f"{len(self.gateway.gateway.running)} active turns"] if len(self.gateway.gateway.running) else []
+        found += [f"open receipt of {r.turn_id}" for r in self.receipts() if r.finish is None]
+        return found
+
+    async def _check_money(self) -> None:
+        """A tenant's limits say what its receipts say, nothing is held, and the metrics count what there was."""
+        charged: Counter[str] = Counter()
+        for receipt in self.receipts():
+            charged[receipt.tenant] += receipt.settled.cost_nano_usd
+        for tenant, cost in charged.items():
+            limits = await self.gateway.account.GetLimits(
+                account_pb2.GetLimitsRequest(), metadata=self.gateway.bearer(tenant)
+            )
+            by_name = {item.dimension: item for item in limits.allowances}
+            assert {name: item.held for name, item in by_name.items() if item.held} == {}
+            if day := by_name.get("usd_per_day"):
+                assert day.limit - day.remaining == cost
+        page = await _page(self.gateway.gateway.metrics_port)
+        assert "gateway_active_turns 0.0" in page
+        turns = sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if _counts_turns(line))
+        assert turns == len(self.receipts())
+
+
+class Outcome:
+    """What a caller of Generate was told: frames, then OK (`refusal` None) or a status."""
+
+    def __init__(self, frames: Sequence[inference_pb2.ServerFrame], refusal: Refusal | None) -> None:
+        self.frames = list(frames)
+        self.refusal = refusal
+
+    @property
+    def text(self) -> str:
+        """The answer as delivered."""
+        return "".join(frame.delta.text for frame in self.frames)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the frames, heartbeats left out."""
+        kinds = [str(frame.WhichOneof("frame")) for frame in self.frames]
+        return [kind for kind in kinds if kind != "heartbeat"]
+
+    @property
+    def end(self) -> inference_pb2.TurnEnd:
+        """The one end, which is the last frame."""
+        assert self.kinds.count("end") == 1
+        assert self.frames[-1].WhichOneof("frame") == "end"
+        return self.frames[-1].end
+
+    @property
+    def status(self) -> Refusal:
+        """The status that is not OK."""
+        assert self.refusal is not None, f"ended OK after {self.kinds}"
+        return self.refusal
+
+    def check_frames(self) -> None:
+        """Numbers without holes, and offsets that say where each text begins."""
+        assert [frame.seq for frame in self.frames] == list(range(1, len(self.frames) + 1))
+        at = 0
+        for frame in self.frames:
+            if frame.WhichOneof("frame") == "delta":
+                assert frame.delta.offset == at
+                assert frame.delta.events >= 1
+                at += len(frame.delta.text.encode())
+
+
+async def outcome_of(call: Any) -> Outcome:
+    """Reads a call to its end. Any: a call of grpc.aio that streams ServerFrames."""
+    frames: list[inference_pb2.ServerFrame] = []
+    try:
+        while (frame := await call.read()) is not grpc.aio.EOF:
+            frames.append(frame)
+        if await call.code() is grpc.StatusCode.OK:
+            return Outcome(frames, None)
+        raise await error_of(call)
+    except grpc.aio.AioRpcError as error:
+        return Outcome(frames, Refusal(error))
+
+
+async def error_of(call: Any) -> grpc.aio.AioRpcError:
+    """The status of a call that has ended. Any: a call of grpc.aio."""
+    return grpc.aio.AioRpcError(
+        await call.code(), await call.initial_metadata(), await call.trailing_metadata(), await call.details()
+    )
+
+
+async def read_kind(call: Any, kind: str) -> inference_pb2.ServerFrame:
+    """Reads up to the next frame of a kind. Any: a call of grpc.aio."""
+    while True:
+        frame = await call.read()
+        assert frame is not grpc.aio.EOF, f"the stream ended before a frame of the kind {kind}"
+        if frame.WhichOneof("frame") == kind:
+            return frame
+
+
+async def until(true: Callable[[], bool], within_s: float = HANG_GUARD_S) -> None:
+    """Waits for something to become true; TimeoutError is the hang guard."""
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def tasks() -> Counter[str]:
+    """The tasks of this event loop by their coroutine, without those of the scripted upstream and the test."""
+    names: Counter[str] = Counter()
+    for task in asyncio.all_tasks():
+        name = getattr(task.get_coro(), "__qualname__", "?")
+        if task is not asyncio.current_task() and not name.startswith(_ours):
+            names[name] += 1
+    return names
+
+
+@asynccontextmanager
+async def opened(
+    data_dir: Path, script: Script, *, hang_guard_s: float = HANG_GUARD_S, **options: Any
+) -> AsyncIterator[House]:
+    """A house that is swept and closed, and cancels a test that hangs. Any: the options of `running`."""
+    guard = asyncio.get_running_loop().call_later(hang_guard_s, _cancel_all)
+    with pytest.MonkeyPatch.context() as patch:
+        limiters: list[MemoryLimiter] = []
+        patch.setattr(
+            app, "MemoryLimiter", lambda *clocks: limiters.append(MemoryLimiter(*clocks)) or limiters[-1]
+        )
+        async with ScriptedUpstream(script) as upstream:
+            async with running(data_dir, **{"upstream": upstream.url, **options}) as gateway:
+                await gateway.inference.ListModels(
+                    inference_pb2.ListModelsRequest(), metadata=gateway.bearer(), wait_for_ready=True
+                )
+                house = House(upstream, gateway, limiters[0])
+                yield house
+                await house.sweep()
+            await until(lambda: upstream.open == 0)
+    guard.cancel()
+
+
+def _cancel_all() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel("the test hangs")
+
+
+def _counts_turns(line: str) -> bool:
+    return line.startswith("gateway_turns_total{")
+
+
+async def _page(port: int) -> str:
+    """The metrics, read without any library that keeps connections."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    page = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return page.decode()
