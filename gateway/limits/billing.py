@@ -50,8 +50,8 @@ def settle_usage(provider: ProviderUsage | None, counted: Usage, hold: Usage) ->
     `provider` is what the model provider reported, None for nothing; `counted` is what was received when the
     upstream was closed, by our count (its basis says which kind; its searches and tool runs are kept in any case);
     `hold` is what was reserved. A number that is negative, no whole number or above twice the hold makes the whole
-    report worthless. Cached tokens are cut to the prompt they are part of; reasoning above the completion is flagged
-    and stays.
+    report worthless. Cached tokens are cut to the prompt they are part of; reasoning that exceeds the completion
+    is flagged and stays.
     """
     ours = _clamped(counted, hold)
     if provider is None:

@@ -7,7 +7,8 @@ failed, cancelled, abandoned), its upstream is closed first and its books after 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from gateway.domain.call import Visitor
 from gateway.domain.errors import (
@@ -27,13 +28,15 @@ from gateway.domain.tenant import Tenant
 from gateway.domain.turn import Place, Role, SearchMode, SearchOptions, Turn
 from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
-from gateway.limits.billing import BrokenStream, Ending, billed, settle_usage
+from gateway.limits.billing import BrokenStream
 from gateway.limits.estimate import count_text
-from gateway.limits.pricing import PriceBook, card_prices, price, search_cost
+from gateway.limits.pricing import PriceBook, card_prices, search_cost
 from gateway.models import Prompt
 from gateway.models.catalogue import Catalogue, Route
-from gateway.pipeline.attempt import Patience, ask
-from gateway.pipeline.job import Job, as_turn_failure, degraded, ending_of, repeated, search_notice
+from gateway.pipeline.attempt import Patience, Supervision, ask
+from gateway.pipeline.bill import closed_receipt, so_far
+from gateway.pipeline.job import Job, as_turn_failure, degraded, repeated, search_notice
+from gateway.pipeline.meter import Meter
 from gateway.pipeline.outlet import Emit, Outlet
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
 from gateway.pipeline.watch import Watch
@@ -192,17 +195,23 @@ class Pipeline:
         await self._search(job, emit)
         generation = job.plan.generation
         outlet = Outlet(emit, job.sources, generation.include_reasoning)
+        over = Supervision(watch, self._stations.patience, self._meter(job))
         try:
-            await ask(job, self._prompt(job), outlet, watch, self._stations.patience)
+            await ask(job, self._prompt(job), outlet, over)
         except UpstreamError as error:
             route = self._degraded_route(job, error)
             if route is None:
                 raise
             job.route, job.degraded = route, True
             await emit(degraded(error, route.card.name))
-            await ask(job, self._prompt(job), outlet, watch, self._stations.patience)
+            await ask(job, self._prompt(job), outlet, over)
         if job.received.finish is Finish.LENGTH and job.plan.cost_capped:
             job.received.finish = Finish.LIMIT
+
+    def _meter(self, job: Job) -> Meter:
+        plan, prices = job.plan, self._stations.prices
+        most = plan.generation.max_tokens if plan.cost_capped else 0
+        return Meter(partial(so_far, job, prices), time.perf_counter(), near=plan.near_tokens, most=most)
 
     async def _search(self, job: Job, emit: Emit) -> None:
         turn = job.turn
@@ -256,7 +265,7 @@ class Pipeline:
 
     async def _settle(self, job: Job, failure: GatewayError | None) -> TurnEnd:
         stations = self._stations
-        receipt = self._closed_receipt(job, failure)
+        receipt = closed_receipt(job, failure, stations.prices, stations.broken_stream, self._now())
         used = receipt.settled
         if job.reservation is not None:
             hold = Hold(used.prompt_tokens + used.completion_tokens, used.cost_nano_usd)
@@ -269,19 +278,3 @@ class Pipeline:
                 job.failures.append(error.reason)
         stations.observer.ended(job.record(receipt, time.perf_counter()))
         return job.end(receipt)
-
-    def _closed_receipt(self, job: Job, failure: GatewayError | None) -> Receipt:
-        stations = self._stations
-        ending = ending_of(failure, job.received)
-        usage = settle_usage(job.received.usage, job.counted(), job.receipt.reserved).usage
-        usage = billed(ending, usage, job.received.output_events, stations.broken_stream)
-        name = stations.prices.priced_name(job.received.model, job.route.card.name)
-        searches = job.findings.paid if ending is not Ending.FAILED_BEFORE_OUTPUT else {}
-        priced = price(usage, name, job.receipt.created, stations.prices, searches)
-        return replace(
-            job.closed(failure, self._now()),
-            settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
-            price_entry=priced.entry,
-            peak_price=priced.peak,
-            broken_stream_policy=job.receipt.broken_stream_policy if ending is Ending.INTERRUPTED else "",
-        )

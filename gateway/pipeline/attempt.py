@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from gateway.domain.answer import Received
 from gateway.domain.errors import GatewayError, Reason, UpstreamError
-from gateway.domain.events import TextDelta, ToolCallDelta
+from gateway.domain.events import Finish, TextDelta, ToolCallDelta
 from gateway.domain.receipt import Attempt
 from gateway.domain.turn import Thinking
 from gateway.domain.usage import Usage
 from gateway.models import Prompt
 from gateway.pipeline.job import Job
+from gateway.pipeline.meter import Meter
 from gateway.pipeline.outlet import Outlet
 from gateway.pipeline.watch import Watch
 
@@ -26,7 +27,16 @@ class Patience:
     client_stall_s: float
 
 
-async def ask(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: Patience) -> None:
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What watches one call of a model: the caller's watch, the turn's timers, the turn's meter."""
+
+    watch: Watch
+    patience: Patience
+    meter: Meter
+
+
+async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
     """Streams one answer to its end. Raises UpstreamError; closes the upstream before anything else happens.
 
     The timers run only while something is waited for: the upstream's while a read is pending, the caller's while
@@ -35,7 +45,7 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: 
     received = job.received = Received()
     begun, outcome = time.perf_counter(), "abandoned"
     try:
-        await _stream(job, prompt, outlet, watch, patience)
+        await _stream(job, prompt, outlet, over)
         await outlet.close()
         outcome = received.finish.name.lower() if received.finish else "no_finish"
     except GatewayError as error:
@@ -48,8 +58,8 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: 
         job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, time.perf_counter() - begun))
 
 
-async def _stream(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patience: Patience) -> None:
-    received = job.received
+async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
+    received, watch, patience, meter = job.received, over.watch, over.patience, over.meter
     thinks = prompt.generation.thinking not in (None, Thinking.OFF)
     upstream = Watch()
     async with upstream, aclosing(job.route.provider.stream(prompt)) as batches:
@@ -63,13 +73,20 @@ async def _stream(job: Job, prompt: Prompt, outlet: Outlet, watch: Watch, patien
                 continue
             upstream.pause()
             watch.expect(patience.client_stall_s, client_too_slow)
-            job.note_output(time.perf_counter())
+            now = time.perf_counter()
+            job.note_output(now)
             for event in batch:
                 if isinstance(event, TextDelta):
                     await outlet.text(event)
                 elif isinstance(event, ToolCallDelta):
                     await outlet.tool_call(event)
+            for told in meter.read(received, now):
+                await outlet.tell(told)
             watch.pause()
+            if meter.is_spent(received):
+                # Leaving the loop closes the upstream: it stops generating, and billing, here.
+                received.finish = Finish.LIMIT
+                break
             upstream.expect(patience.silence_s, went_silent)
     if received.finish is None:
         raise UpstreamError(

@@ -37,6 +37,10 @@ class Outlet:
         """Passes on a fragment, marked when the model had read pages before it asked."""
         await self._emit(replace(delta, after_evidence=True) if self._sources else delta)
 
+    async def tell(self, event: TurnEvent) -> None:
+        """Passes on what is no part of the answer."""
+        await self._emit(event)
+
     async def close(self) -> None:
         """Passes on what was held back because it might have become a mark."""
         if self._parser is None:

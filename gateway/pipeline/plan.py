@@ -13,12 +13,15 @@ from gateway.limits.pricing import CardPrices, PriceBook, hold_price
 from gateway.models import ModelCard
 from gateway.models.catalogue import Catalogue, Route
 
+NEAR_PERCENT = 80
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One turn, decided: the route, the options as the model will get them, the estimated prompt in tokens.
 
-    `cost_capped` says that the caller's own limit made max_tokens smaller, so that its end is a LIMIT.
+    `cost_capped` says that the caller's own limit made max_tokens smaller, so that its end is a LIMIT;
+    `near_tokens` is the output at which four fifths of that limit are used up (0 = the caller set none).
     """
 
     route: Route
@@ -26,6 +29,7 @@ class Plan:
     estimated_tokens: int
     notices: tuple[Notice, ...]
     cost_capped: bool = False
+    near_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,9 @@ def held(
             )
         plan = replace(plan, generation=replace(plan.generation, max_tokens=affordable), cost_capped=True)
         most, cost = affordable, cost_of(affordable)
+    if ceiling and cost > cost_of(0):
+        near = (ceiling * NEAR_PERCENT // 100 - cost_of(0)) * most // (cost - cost_of(0))
+        plan = replace(plan, near_tokens=max(1, near))
     usage = Usage(
         prompt_tokens=prompt,
         completion_tokens=most,

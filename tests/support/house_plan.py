@@ -57,7 +57,7 @@ LIBRARIES = {
 # Files that decide and never do; so is all of the domain, and whatever these import of their own room. What the
 # pipeline decides may rest on what stations decide.
 PURE = {
-    *(f"gateway/pipeline/{name}.py" for name in ("plan",)),
+    *(f"gateway/pipeline/{name}.py" for name in ("bill", "job", "meter", "plan")),
     *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "policy", "refusal")),
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "catalogue")),
