@@ -15,10 +15,10 @@ UV_VERSION := 0.13.8
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
 
-.PHONY: help run test test-full check proto proto-check bench lock clean
+.PHONY: help run test test-full check proto proto-check clients clients-check bench lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.server ## start the gateway for development, on loopback, with no key needed
 	$(BIN)/gateway serve --dev
@@ -56,6 +56,12 @@ proto-check: $(VENV)/.dev ## protos: format, lint, breaking changes, stubs as co
 	|| { echo "The stubs are not what proto/ says: run 'make proto' and commit the result." >&2; exit 1; }
 	@echo "protos and stubs agree"
 
+clients: $(VENV)/.dev ## write the Go, TypeScript and Java stubs anew, and the version into each client
+	@$(BIN)/python clients/generate.py
+
+clients-check: $(VENV)/.dev ## those stubs: as committed, for each language whose tools are here
+	@$(BIN)/python clients/generate.py --check
+
 bench: $(VENV)/.dev ## measure: side-by-side numbers, printed
 	$(BIN)/python -m tests.bench
 
@@ -66,7 +72,7 @@ lock: $(VENV)/.created ## resolve the dependencies anew; ARGS=--upgrade takes ne
 	$(COMPILE) $(ARGS) --extra dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove .venv and every cache; data in .gateway stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .cache clients/typescript/node_modules clients/typescript/dist clients/java/target .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . \( -name .git -o -name .gateway -o -name node_modules \) -prune -o \
 		-name __pycache__ -type d -prune -exec rm -rf {} +
 
