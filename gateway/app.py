@@ -13,7 +13,7 @@ from pathlib import Path
 
 from google.protobuf.internal import api_implementation
 
-from gateway import __version__, identity, plugins
+from gateway import __version__, http_port, identity, plugins
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.domain.errors import OperatorError, Reason
@@ -55,6 +55,7 @@ class Gateway:
     running: Running
     grpc_port: int
     metrics_port: int
+    http_port: int
     issuer: DevIssuer | None
     log: TurnLog
 
@@ -108,11 +109,16 @@ async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
             stack.push_async_callback(port.aclose)
             metrics_port = await port.start()
         grpc_port = await server.start()
+        # The bridge outlives the drain, so that its callers hear how their answers end.
+        bridge = http_port.beside(settings, grpc_port, user_secret(settings))
+        if bridge is not None:
+            stack.push_async_callback(bridge.aclose)
         stack.push_async_callback(server.drain)
+        http = await http_port.started(bridge, settings.http.address)
         # What lives as long as the process is never looked at again by the collector.
         gc.collect()
         gc.freeze()
-        yield Gateway(server, running, grpc_port, metrics_port, issuer, log)
+        yield Gateway(server, running, grpc_port, metrics_port, http, issuer, log)
 
 
 async def build_stations(settings: Settings, observer: Observer, stack: AsyncExitStack) -> Stations:
@@ -221,6 +227,12 @@ def patience(settings: Settings) -> Patience:
         silence_s=timers.silence_s,
         client_stall_s=timers.client_stall_s,
     )
+
+
+def user_secret(settings: Settings) -> bytes:
+    """What keys the digests of users' names on receipts."""
+    secret = ApiKeyFile(settings.data_dir).secret()
+    return hmac.new(secret, b"user names on receipts", hashlib.sha256).digest()
 
 
 def user_ids(secret: bytes) -> Callable[[str], str]:

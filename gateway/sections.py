@@ -31,6 +31,30 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP bridge; an empty address switches it off.
+
+    `public_url` is how callers reach it. `cors_origins` may call it from web pages ("*" = all, none = CORS off).
+    `source_lines` appends readable sources to every answer. `user_key` keys the digests of callers' user names.
+    The `moderation_` settings are the rule list of the Dify extension. The `gateway_` settings (PEM files, and the
+    name in the gateway's certificate) are needed where the gRPC port speaks TLS and its own files do not suffice.
+    """
+
+    address: str = setting("127.0.0.1:8080", check=lambda value: schema.address(value) if value else None)
+    public_url: str = setting("", env="GATEWAY_PUBLIC_URL", check=schema.url)
+    cors_origins: tuple[str, ...] = setting(())
+    source_lines: bool = setting(False)
+    user_key: str = setting("", secret=True)
+    moderation_blocked: tuple[str, ...] = setting(())
+    moderation_masked: tuple[str, ...] = setting(())
+    moderation_reply: str = setting("This text is not allowed here.")
+    gateway_ca: str = setting("")
+    gateway_name: str = setting("")
+    gateway_certificate: str = setting("")
+    gateway_private_key: str = setting("")
+
+
+@dataclass(frozen=True, slots=True)
 class Jwt:
     """The one issuer whose tokens are accepted besides `--dev`."""
 

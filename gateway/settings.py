@@ -17,6 +17,7 @@ from gateway.sections import (
     Data,
     DeepSeek,
     Grpc,
+    Http,
     Issuer,
     Jwks,
     Jwt,
@@ -44,6 +45,7 @@ class Settings:
 
     grpc: Grpc = field(default_factory=Grpc)
     metrics: Metrics = field(default_factory=Metrics)
+    http: Http = field(default_factory=Http)
     jwt: Jwt = field(default_factory=Jwt)
     jwks: Jwks = field(default_factory=Jwks)
     issuer: Issuer = field(default_factory=Issuer)
@@ -69,6 +71,7 @@ class Settings:
 SECTIONS: dict[str, type] = {
     "grpc": Grpc,
     "metrics": Metrics,
+    "http": Http,
     "jwt": Jwt,
     "jwks": Jwks,
     "issuer": Issuer,
@@ -153,7 +156,7 @@ def _check_whole(settings: Settings) -> list[str]:
 
 
 def _check_ports(settings: Settings) -> tuple[tuple[object, str], ...]:
-    grpc, both = settings.grpc, "grpc.certificate and grpc.private_key"
+    grpc, both, http = settings.grpc, "grpc.certificate and grpc.private_key", settings.http
     return (
         (
             settings.workers > 1,
@@ -162,6 +165,15 @@ def _check_ports(settings: Settings) -> tuple[tuple[object, str], ...]:
         (bool(grpc.certificate) != bool(grpc.private_key), f"{both}: give both or neither"),
         (grpc.client_ca and not grpc.certificate, f"grpc.client_ca: needs {both}"),
         (grpc.tls13_only and not grpc.certificate, f"grpc.tls13_only: needs {both}"),
+        (
+            bool(http.gateway_certificate) != bool(http.gateway_private_key),
+            "http.gateway_certificate and http.gateway_private_key: give both or neither",
+        ),
+        (
+            grpc.client_ca and http.address and not http.gateway_certificate,
+            "http.gateway_certificate: missing; grpc.client_ca demands a certificate of every client, and the "
+            'HTTP bridge is one (http.address = "" switches it off)',
+        ),
         (
             settings.certificates and not grpc.client_ca,
             "certificates: callers show certificates only where grpc.client_ca asks for them; set it",

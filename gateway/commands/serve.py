@@ -68,7 +68,8 @@ async def serve(loaded: settings.Settings, *, dev: bool) -> int:
             token = write_token(gateway, loaded)
             welcome(gateway, loaded, token)
             renewal = asyncio.create_task(renew(gateway, loaded))
-        gateway.log.note("started", grpc_port=gateway.grpc_port, metrics_port=gateway.metrics_port, dev=dev)
+        ports = {"grpc_port": gateway.grpc_port, "http_port": gateway.http_port}
+        gateway.log.note("started", **ports, metrics_port=gateway.metrics_port, dev=dev)
         await stop.wait()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, leave_at_once)
@@ -94,6 +95,19 @@ def write_token(gateway: app.Gateway, loaded: settings.Settings) -> str:
     return token
 
 
+def openai_lines(gateway: app.Gateway, token: str) -> str:
+    """How OpenAI clients and Dify reach it; nothing where the bridge is switched off."""
+    if not gateway.http_port:
+        return ""
+    base = f"http://127.0.0.1:{gateway.http_port}"
+    body = shlex.quote(f'{{"messages": [{{"role": "user", "content": "{QUESTION}"}}]}}')
+    return (
+        f"OpenAI clients: base URL {base}/v1, Dify: {base}/dify/v1, key: the token\n"
+        f"curl {base}/v1/chat/completions -H 'content-type: application/json' -H 'authorization: Bearer {token}' "
+        f"-d {body}\n\n"
+    )
+
+
 async def renew(gateway: app.Gateway, loaded: settings.Settings) -> None:
     """Keeps the development token younger than its lifetime."""
     while True:
@@ -117,5 +131,6 @@ def welcome(gateway: app.Gateway, loaded: settings.Settings, token: str) -> None
         f"ask:\n{environment}{gateway_command} ask {shlex.quote(QUESTION)}\n\n"
         f"or:\ngrpcurl -plaintext -H 'authorization: Bearer {token}' -d {call} "
         f"{target} gateway.v1.Inference/Generate\n\n"
+        f"{openai_lines(gateway, token)}"
     )
     sys.stdout.flush()

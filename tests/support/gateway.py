@@ -45,6 +45,11 @@ class Running:
     data_dir: Path
 
     @property
+    def http_url(self) -> str:
+        """The base of the HTTP bridge, without a slash at its end."""
+        return f"http://127.0.0.1:{self.gateway.http_port}"
+
+    @property
     def inference(self) -> "inference_pb2_grpc.InferenceAsyncStub":
         return inference_pb2_grpc.InferenceStub(self.channel)
 
@@ -89,6 +94,7 @@ async def running(
     values = {
         "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
         "GATEWAY_METRICS_ADDRESS": "127.0.0.1:0",
+        "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
         "GATEWAY_DATA_DIR": str(data_dir / "data"),
         "GATEWAY_LOG_LEVEL": "error",
         **({"DEEPSEEK_API_KEY": "sk-test-key-of-nobody", "DEEPSEEK_BASE_URL": upstream} if upstream else {}),

@@ -1,6 +1,7 @@
 """The gRPC channel: TLS unless the target is loopback, one balancer, keepalive, no retries of its own."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +43,16 @@ class Tls:
     server_name: str = ""
 
 
-def open_channel(target: str, tls: Tls | None, *, insecure: bool) -> grpc.aio.Channel:
-    """A channel to `target`; call it where the event loop runs.
+def open_channel(
+    target: str, tls: Tls | None, *, insecure: bool, more: Sequence[tuple[str, str | int]] = ()
+) -> grpc.aio.Channel:
+    """A channel to `target`; call it where the event loop runs. `more` are channel arguments of the caller's own.
 
     Plain text without `tls` for loopback targets, and for any target with `insecure`, which sends tokens in
     plain text too. Raises SettingsError for unreadable certificate files.
     """
-    options = list(_OPTIONS)
+    own = {name for name, _ in more}
+    options = [*(option for option in _OPTIONS if option[0] not in own), *more]
     if is_loopback(target):
         # A proxy of the environment has no business between two programs on one machine.
         options.append(("grpc.enable_http_proxy", 0))
