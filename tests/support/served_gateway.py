@@ -58,7 +58,6 @@ def served(
         "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
         "GATEWAY_METRICS_ADDRESS": "127.0.0.1:0",
         "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
-        "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
         "GATEWAY_DATA_DIR": str(data_dir),
         "GATEWAY_GRPC_DRAIN_GRACE_S": "3",
         **({"DEEPSEEK_API_KEY": "sk-test-key-of-nobody", "DEEPSEEK_BASE_URL": upstream} if upstream else {}),
