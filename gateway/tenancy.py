@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 
 from gateway import schema
-from gateway.domain.tenant import Tenant, TenantLimits, Tenants
+from gateway.domain.tenant import NO_LIMITS, Tenant, TenantLimits, Tenants
 from gateway.domain.turn import SearchMode
 
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -40,6 +40,9 @@ def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[s
     limits = _limits(base.limits, table.pop("limits", {}), f"{section}.limits", faults)
     search_mode = _search_mode(base.search_mode, table.pop("search_mode", None), section, faults)
     labels = _table(table.pop("labels", dict(base.labels)), f"{section}.labels", faults)
+    per_subject = _limits(base.per_subject, table.pop("per_subject", {}), f"{section}.per_subject", faults)
+    per_key = _limits(base.per_key, table.pop("per_key", {}), f"{section}.per_key", faults)
+    per_model = _per_model(base.per_model, table.pop("per_model", {}), f"{section}.per_model", faults)
     kept: dict[str, object] = {}
     for name, value in table.items():
         if name in POLICY_KEYS and _fits(getattr(base, name), value):
@@ -49,10 +52,24 @@ def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[s
     return replace(
         base,
         limits=limits,
+        per_subject=per_subject,
+        per_key=per_key,
+        per_model=per_model,
         search_mode=search_mode,
         labels={key: str(value) for key, value in labels.items()},
         **kept,  # type: ignore[arg-type]  # each value was held against the kind of its default
     )
+
+
+def _per_model(
+    base: Mapping[str, TenantLimits], value: object, section: str, faults: list[str]
+) -> Mapping[str, TenantLimits]:
+    """The tenant's own patterns come first, so that they win over those of the defaults."""
+    own = {
+        pattern: _limits(base.get(pattern, NO_LIMITS), limits, f'{section}."{pattern}"', faults)
+        for pattern, limits in _table(value, section, faults).items()
+    }
+    return {**own, **{pattern: limits for pattern, limits in base.items() if pattern not in own}}
 
 
 def _fits(example: object, value: object) -> bool:

@@ -18,9 +18,16 @@ class TenantLimits:
     usd_per_month: float = 100.0
 
 
+NO_LIMITS = TenantLimits(0, 0, 0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One tenant's policy. `models` and `search_providers` are shell patterns; none listed = none allowed."""
+    """One tenant's policy. `models` and `search_providers` are shell patterns; none listed = none allowed.
+
+    `limits` are the whole tenant's. Beside them each subject, each credential (an API key, or one token) and each
+    model may have limits of its own; of `per_model`, the first pattern that fits a model holds for it alone.
+    """
 
     name: str
     models: tuple[str, ...] = ("*",)
@@ -31,6 +38,14 @@ class Tenant:
     allow_degraded: bool = True
     max_output_tokens: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    per_subject: TenantLimits = NO_LIMITS
+    per_key: TenantLimits = NO_LIMITS
+    per_model: Mapping[str, TenantLimits] = field(default_factory=dict)
+
+    def model_limits(self, model: str) -> TenantLimits:
+        """The limits of this model within the tenant."""
+        fitting = (limits for pattern, limits in self.per_model.items() if fnmatchcase(model, pattern))
+        return next(fitting, NO_LIMITS)
 
     def may_use_model(self, model: str) -> bool:
         """Whether the allow-list names this model."""

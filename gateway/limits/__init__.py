@@ -1,13 +1,38 @@
 """Limits that hold: everything a turn may use is held before it starts and settled after it.
 
-A limiter decides every dimension of one admission at once, all or nothing, and `settle` is idempotent.
+A limiter decides every scope and dimension of one admission at once, all or nothing, and `settle` is idempotent.
 Amounts are whole: requests, tokens, streams, nano-USD.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from gateway.domain.tenant import TenantLimits
+
+
+class ScopeKind(StrEnum):
+    """Whose limit it is; the words that callers are told."""
+
+    TENANT = "tenant"
+    SUBJECT = "subject"
+    MODEL = "model"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One of those whom a turn is counted against, within its tenant."""
+
+    kind: ScopeKind
+    name: str
+    limits: TenantLimits
+
+    @property
+    def label(self) -> str:
+        """`subject:alice`."""
+        return f"{self.kind.value}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +67,21 @@ class Allowance:
 class Limiter(Protocol):
     """Keeps the limits of every tenant."""
 
-    async def reserve(self, reservation_id: str, tenant: str, limits: TenantLimits, hold: Hold) -> Reservation:
-        """Holds the whole amount, or raises LimitError (RATE_LIMITED, BUDGET_EXHAUSTED) and holds nothing."""
+    async def reserve(
+        self, reservation_id: str, tenant: str, limits: TenantLimits, hold: Hold, scopes: Sequence[Scope] = ()
+    ) -> Reservation:
+        """Holds the whole amount, or raises LimitError (RATE_LIMITED, BUDGET_EXHAUSTED) and holds nothing.
+
+        `limits` are the whole tenant's; `scopes` are further ones within it that the turn counts against.
+        """
         ...
 
     async def settle(self, reservation: Reservation, used: Hold) -> None:
         """Gives back what was held and not used, books what was used beyond it; a repeat changes nothing."""
         ...
 
-    async def allowances(self, tenant: str, limits: TenantLimits) -> tuple[Allowance, ...]:
-        """Every limit of the tenant as it stands now."""
+    async def allowances(
+        self, tenant: str, limits: TenantLimits, scopes: Sequence[Scope] = ()
+    ) -> tuple[Allowance, ...]:
+        """Every limit of the tenant and of these scopes as it stands now."""
         ...

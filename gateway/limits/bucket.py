@@ -112,7 +112,7 @@ def admit(account: Account, quota: Quota, now: Moment, cost: Cost) -> tuple[Acco
     dimension that refuses.
     """
     was = advance(account, quota, now)
-    tokens, nano_usd = _sane(cost)
+    tokens, nano_usd = sane(cost)
     missing_requests = was.requests + UNITS if quota.requests else 0
     missing_tokens = was.tokens + tokens * UNITS if quota.tokens else 0
     committed = was.held_nano_usd + nano_usd
@@ -144,8 +144,8 @@ def admit(account: Account, quota: Quota, now: Moment, cost: Cost) -> tuple[Acco
 def settle(account: Account, quota: Quota, now: Moment, hold: Cost, used: Cost) -> Account:
     """Ends one turn: gives back what was held and not used, books what was used beyond it as debt."""
     was = advance(account, quota, now)
-    held_tokens, held_nano = _sane(hold)
-    tokens, nano_usd = _sane(used)
+    held_tokens, held_nano = sane(hold)
+    tokens, nano_usd = sane(used)
     missing = was.tokens + (tokens - held_tokens) * UNITS
     return Account(
         was.at_ms,
@@ -163,7 +163,7 @@ def settle(account: Account, quota: Quota, now: Moment, hold: Cost, used: Cost) 
 
 def expire(account: Account, hold: Cost) -> Account:
     """Gives up a turn that nobody settled: stream and money are free again, its tokens have refilled."""
-    tokens, nano_usd = _sane(hold)
+    tokens, nano_usd = sane(hold)
     return account._replace(
         streams=max(account.streams - 1, 0),
         held_tokens=max(account.held_tokens - tokens, 0),
@@ -174,8 +174,8 @@ def expire(account: Account, hold: Cost) -> Account:
 def settle_late(account: Account, quota: Quota, now: Moment, hold: Cost, used: Cost) -> Account:
     """Books a turn that was given up before: nothing is held any more, so there is nothing to give back."""
     was = advance(account, quota, now)
-    beyond = max(_sane(used)[0] - _sane(hold)[0], 0) * UNITS
-    nano_usd = _sane(used)[1]
+    beyond = max(sane(used)[0] - sane(hold)[0], 0) * UNITS
+    nano_usd = sane(used)[1]
     return was._replace(
         tokens=min(was.tokens + beyond, 2 * quota.tokens * UNITS),
         spent_day=min(was.spent_day + nano_usd, MOST_NANO_USD),
@@ -230,6 +230,14 @@ def examine(account: Account, quota: Quota, now: Moment, cost: Cost) -> tuple[De
     return tuple(found)
 
 
+def sane(cost: Cost) -> tuple[int, int]:
+    """The amounts of a cost, never below zero, and small enough that no sum leaves 2**53."""
+    tokens, nano_usd = cost
+    if 0 <= tokens <= MOST_PER_MINUTE and 0 <= nano_usd <= MOST_TURN_NANO_USD:
+        return cost
+    return min(max(tokens, 0), MOST_PER_MINUTE), min(max(nano_usd, 0), MOST_TURN_NANO_USD)
+
+
 def month_of(day: int) -> int:
     """Year * 12 + month - 1 of a day of the epoch, in the proleptic Gregorian calendar.
 
@@ -274,11 +282,3 @@ def _month_end_ms(month: int) -> int:
     of_year = (153 * ((index + 10) % 12) + 2) // 5
     of_era = years % 400 * 365 + years % 400 // 4 - years % 400 // 100 + of_year
     return (years // 400 * 146_097 + of_era - 719_468) * DAY_MS
-
-
-def _sane(cost: Cost) -> tuple[int, int]:
-    """Never below zero, and small enough that no sum leaves 2**53."""
-    tokens, nano_usd = cost
-    if 0 <= tokens <= MOST_PER_MINUTE and 0 <= nano_usd <= MOST_TURN_NANO_USD:
-        return cost
-    return min(max(tokens, 0), MOST_PER_MINUTE), min(max(nano_usd, 0), MOST_TURN_NANO_USD)

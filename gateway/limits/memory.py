@@ -5,26 +5,32 @@ Nothing outlives the process: `restore` brings back from the ledger what was spe
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from gateway.domain.tenant import TenantLimits
-from gateway.limits import Allowance, Hold, Reservation
-from gateway.limits.bucket import Account, Cost, Moment, Quota, admit, advance, expire, settle, settle_late
+from gateway.limits import Allowance, Hold, Reservation, Scope, ScopeKind
+from gateway.limits.admission import LATE_MS, LEASE_MS, Refusal, admit_all
+from gateway.limits.bucket import (
+    DAY_MS,
+    Account,
+    Cost,
+    Moment,
+    Quota,
+    advance,
+    expire,
+    month_of,
+    settle,
+    settle_late,
+)
 from gateway.limits.quota import allowances, quota_of, refusal
 
-LEASE_MS = 960_000
-"""The longest stream and a minute: a reservation that nobody settles until then is given up."""
-
-LATE_MS = 86_400_000
-"""How long a reservation that was given up may still be settled."""
-
-_SWEEP_MS = 1_000
 _EVICTIONS_AT_ONCE = 8
+_Key = tuple[str, ScopeKind, str]
 
 
 @dataclass(slots=True)
-class _Tenant:
+class _Entry:
     account: Account
     limits: TenantLimits
     quota: Quota
@@ -32,18 +38,25 @@ class _Tenant:
 
 @dataclass(slots=True)
 class _Lease:
-    tenant: str
-    limits: TenantLimits
+    scopes: tuple[Scope, ...]
     hold: Hold
     ends_ms: int
+
+
+@dataclass(slots=True)
+class _Leases:
+    """Those of one tenant, the first to end at the front."""
+
+    held: OrderedDict[str, _Lease] = field(default_factory=OrderedDict)
+    given_up: OrderedDict[str, _Lease] = field(default_factory=OrderedDict)
 
 
 class MemoryLimiter:
     """Keeps the promise of `Limiter` for one process.
 
     `now` tells the calendar (seconds since the epoch), `ticks` refills buckets and ends leases (seconds of any
-    clock that does not go back; `now` where none is given). A tenant that holds nothing and has spent nothing this
-    month may be forgotten when more than `max_tenants` are known, the least recently seen first.
+    clock that does not go back; `now` where none is given). A scope that holds nothing and has spent nothing this
+    month may be forgotten when more than `max_scopes` are known, the least recently seen first.
     """
 
     def __init__(
@@ -51,56 +64,78 @@ class MemoryLimiter:
         now: Callable[[], float] = time.time,
         ticks: Callable[[], float] | None = None,
         *,
-        max_tenants: int = 10_000,
+        max_scopes: int = 10_000,
     ) -> None:
         self._now = now
         self._ticks = ticks
-        self._max_tenants = max_tenants
-        self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
-        self._leases: OrderedDict[str, _Lease] = OrderedDict()
-        self._given_up: OrderedDict[str, _Lease] = OrderedDict()
-        self._sweep_at_ms = 0
+        self._max_scopes = max_scopes
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._leases: dict[str, _Leases] = {}
 
-    async def reserve(self, reservation_id: str, tenant: str, limits: TenantLimits, hold: Hold) -> Reservation:
+    async def reserve(
+        self, reservation_id: str, tenant: str, limits: TenantLimits, hold: Hold, scopes: Sequence[Scope] = ()
+    ) -> Reservation:
         """Holds `hold`, one request and one stream. An id that is held already is not held twice."""
-        standing = self._leases.get(reservation_id)
-        if standing is not None:
-            return Reservation(reservation_id, standing.tenant, standing.hold)
         moment = self._moment()
-        entry = self._entry(tenant, limits)
-        account, refusals = admit(entry.account, entry.quota, moment, Cost(hold.tokens, hold.cost_nano_usd))
-        entry.account = account
-        if refusals:
-            raise refusal(tenant, refusals)
-        self._leases[reservation_id] = _Lease(tenant, limits, hold, moment.ticks_ms + LEASE_MS)
+        ends_ms = self._give_up(tenant, moment) + LEASE_MS
+        leases = self._leases.get(tenant)
+        standing = leases.held.get(reservation_id) if leases else None
+        if standing is not None:
+            return Reservation(reservation_id, tenant, standing.hold)
+        every = (Scope(ScopeKind.TENANT, tenant, limits), *scopes)
+        entries = [self._entry(tenant, scope, moment) for scope in every]
+        cost = Cost(hold.tokens, hold.cost_nano_usd)
+        accounts, refused = admit_all([e.account for e in entries], [e.quota for e in entries], moment, cost)
+        for entry, account in zip(entries, accounts, strict=True):
+            entry.account = account
+        if refused:
+            raise refusal([Refusal(every[place].label, decision) for place, decision in refused])
+        if leases is None:
+            leases = self._leases.setdefault(tenant, _Leases())
+        leases.given_up.pop(reservation_id, None)
+        leases.held[reservation_id] = _Lease(every, hold, ends_ms)
         return Reservation(reservation_id, tenant, hold)
 
     async def settle(self, reservation: Reservation, used: Hold) -> None:
         """Books `used`. An id that is not held is settled already, and stays so for good."""
         moment = self._moment()
-        lease = self._leases.pop(reservation.reservation_id, None)
-        book = settle
+        tenant, reservation_id = reservation.tenant, reservation.reservation_id
+        self._give_up(tenant, moment)
+        leases = self._leases.get(tenant)
+        if leases is None:
+            return
+        lease, book = leases.held.pop(reservation_id, None), settle
         if lease is None:
-            lease = self._given_up.pop(reservation.reservation_id, None)
-            book = settle_late
+            lease, book = leases.given_up.pop(reservation_id, None), settle_late
+        if not leases.held and not leases.given_up:
+            del self._leases[tenant]
         if lease is None:
             return
-        entry = self._tenants.get(lease.tenant) or self._entry(lease.tenant, lease.limits)
         held = Cost(lease.hold.tokens, lease.hold.cost_nano_usd)
-        entry.account = book(entry.account, entry.quota, moment, held, Cost(used.tokens, used.cost_nano_usd))
+        spent = Cost(used.tokens, used.cost_nano_usd)
+        for scope in lease.scopes:
+            entry = self._entries.get(_key(tenant, scope)) or self._entry(tenant, scope, moment)
+            entry.account = book(entry.account, entry.quota, moment, held, spent)
 
-    async def allowances(self, tenant: str, limits: TenantLimits) -> tuple[Allowance, ...]:
-        """Every limit of the tenant; asking makes no tenant known."""
+    async def allowances(
+        self, tenant: str, limits: TenantLimits, scopes: Sequence[Scope] = ()
+    ) -> tuple[Allowance, ...]:
+        """Every limit; asking makes no scope known."""
         moment = self._moment()
-        quota = quota_of(limits)
-        entry = self._tenants.get(tenant)
-        account = advance(entry.account if entry else Account(), quota, moment)
-        return allowances(tenant, account, quota, moment)
+        self._give_up(tenant, moment)
+        found: list[Allowance] = []
+        for scope in (Scope(ScopeKind.TENANT, tenant, limits), *scopes):
+            quota = quota_of(scope.limits)
+            entry = self._entries.get(_key(tenant, scope))
+            account = advance(entry.account if entry else Account(), quota, moment)
+            found += allowances(scope.label, account, quota, moment)
+        return tuple(found)
 
     def restore(self, tenant: str, limits: TenantLimits, spent_day: int, spent_month: int) -> None:
         """Books what the tenant had spent before this process started, in nano-USD of this UTC day and month."""
-        entry = self._entry(tenant, limits)
-        account = advance(entry.account, entry.quota, self._moment())
+        moment = self._moment()
+        entry = self._entry(tenant, Scope(ScopeKind.TENANT, tenant, limits), moment)
+        account = advance(entry.account, entry.quota, moment)
         entry.account = account._replace(
             spent_day=account.spent_day + max(spent_day, 0),
             spent_month=account.spent_month + max(spent_month, 0),
@@ -108,51 +143,61 @@ class MemoryLimiter:
 
     def held(self) -> int:
         """How many reservations are neither settled nor given up."""
-        return len(self._leases)
+        return sum(len(leases.held) for leases in self._leases.values())
 
-    def tenants(self) -> int:
-        """How many tenants are remembered."""
-        return len(self._tenants)
+    def scopes(self) -> int:
+        """How many scopes are remembered."""
+        return len(self._entries)
 
     def _moment(self) -> Moment:
         epoch_ms = round(self._now() * 1000)
-        ticks_ms = round(self._ticks() * 1000) if self._ticks else epoch_ms
-        if ticks_ms >= self._sweep_at_ms:
-            self._sweep_at_ms = ticks_ms + _SWEEP_MS
-            self._give_up(ticks_ms)
-        return Moment(ticks_ms, epoch_ms)
+        return Moment(round(self._ticks() * 1000) if self._ticks else epoch_ms, epoch_ms)
 
-    def _entry(self, tenant: str, limits: TenantLimits) -> _Tenant:
-        entry = self._tenants.get(tenant)
+    def _entry(self, tenant: str, scope: Scope, now: Moment) -> _Entry:
+        key = _key(tenant, scope)
+        entry = self._entries.get(key)
         if entry is None:
-            self._make_room()
-            entry = self._tenants[tenant] = _Tenant(Account(), limits, quota_of(limits))
+            self._make_room(now)
+            entry = self._entries[key] = _Entry(Account(), scope.limits, quota_of(scope.limits))
             return entry
-        self._tenants.move_to_end(tenant)
-        if entry.limits is not limits:
-            entry.limits, entry.quota = limits, quota_of(limits)
+        self._entries.move_to_end(key)
+        if entry.limits is not scope.limits:
+            entry.limits, entry.quota = scope.limits, quota_of(scope.limits)
         return entry
 
-    def _make_room(self) -> None:
-        """Forgets idle tenants. A few are looked at each time, so that busy ones at the front cost little."""
-        for _ in range(min(_EVICTIONS_AT_ONCE, len(self._tenants) - self._max_tenants + 1)):
-            name, entry = next(iter(self._tenants.items()))
-            if entry.account.streams or entry.account.held_nano_usd or entry.account.spent_month:
-                self._tenants.move_to_end(name)
+    def _make_room(self, now: Moment) -> None:
+        """Forgets idle scopes. A few are looked at each time, so that busy ones at the front cost little."""
+        this_month = month_of(now.epoch_ms // DAY_MS)
+        for _ in range(min(_EVICTIONS_AT_ONCE, len(self._entries) - self._max_scopes + 1)):
+            key, entry = next(iter(self._entries.items()))
+            self._give_up(key[0], now)
+            account = entry.account
+            spent = account.spent_month if account.month >= this_month else 0
+            if account.streams or account.held_nano_usd or spent:
+                self._entries.move_to_end(key)
             else:
-                del self._tenants[name]
+                del self._entries[key]
 
-    def _give_up(self, ticks_ms: int) -> None:
-        while self._leases:
-            reservation_id, lease = next(iter(self._leases.items()))
-            if lease.ends_ms > ticks_ms:
+    def _give_up(self, tenant: str, now: Moment) -> int:
+        """Frees what nobody settled in time; returns the tenant's own clock, which never goes back."""
+        own = self._entries.get((tenant, ScopeKind.TENANT, tenant))
+        clock_ms = max(own.account.at_ms, now.ticks_ms) if own else now.ticks_ms
+        leases = self._leases.get(tenant)
+        while leases and leases.held:
+            reservation_id, lease = next(iter(leases.held.items()))
+            if lease.ends_ms > clock_ms:
                 break
-            del self._leases[reservation_id]
-            entry = self._tenants[lease.tenant]
-            entry.account = expire(entry.account, Cost(lease.hold.tokens, lease.hold.cost_nano_usd))
-            self._given_up[reservation_id] = lease
-        while self._given_up:
-            reservation_id, lease = next(iter(self._given_up.items()))
-            if lease.ends_ms + LATE_MS > ticks_ms:
+            leases.given_up[reservation_id] = leases.held.pop(reservation_id)
+            for scope in lease.scopes:
+                entry = self._entries[_key(tenant, scope)]
+                entry.account = expire(entry.account, Cost(lease.hold.tokens, lease.hold.cost_nano_usd))
+        while leases and leases.given_up:
+            reservation_id, lease = next(iter(leases.given_up.items()))
+            if lease.ends_ms + LATE_MS > clock_ms:
                 break
-            del self._given_up[reservation_id]
+            del leases.given_up[reservation_id]
+        return clock_ms
+
+
+def _key(tenant: str, scope: Scope) -> _Key:
+    return tenant, scope.kind, scope.name

@@ -1,8 +1,11 @@
 """Between the words of the house and the units of the law: limits in, refusals and allowances out."""
 
+from collections.abc import Sequence
+
 from gateway.domain.errors import LimitError, QuotaViolation, Reason
 from gateway.domain.tenant import TenantLimits
-from gateway.limits import Allowance
+from gateway.limits import Allowance, ScopeKind
+from gateway.limits.admission import Refusal
 from gateway.limits.bucket import (
     MOST_NANO_USD,
     MOST_PER_MINUTE,
@@ -30,38 +33,40 @@ def quota_of(limits: TenantLimits) -> Quota:
     )
 
 
-def refusal(tenant: str, decisions: tuple[Decision, ...]) -> LimitError:
+def refusal(refusals: Sequence[Refusal]) -> LimitError:
     """The error for the dimensions that refused, told by the one that matters most.
 
     Money comes first, then what no waiting helps; otherwise the caller is told to wait until every one of them
     would admit the same turn.
     """
-    first = min(decisions, key=_rank)
-    quotas = tuple(QuotaViolation(f"tenant:{tenant}", _violation(d)) for d in decisions)
+    chosen = min(refusals, key=lambda refused: _rank(refused.decision))
+    first, whose = chosen.decision, _whose(chosen.label)
+    quotas = tuple(QuotaViolation(refused.label, _violation(refused.decision)) for refused in refusals)
     facts = {
+        "scope": chosen.label,
         "dimension": first.dimension.value,
         "limit": str(first.limit),
         "remaining": str(first.remaining),
     }
     if first.dimension in _MONEY:
         facts["resets_in"] = _seconds(first.reset_ms)
-        return LimitError(Reason.BUDGET_EXHAUSTED, _money_message(first), facts=facts, quotas=quotas)
-    waits = [d.retry_after_ms for d in decisions if d.retry_after_ms is not None]
+        return LimitError(Reason.BUDGET_EXHAUSTED, _money_message(first, whose), facts=facts, quotas=quotas)
+    waits = [r.decision.retry_after_ms for r in refusals if r.decision.retry_after_ms is not None]
     if first.retry_after_ms is None:
-        return LimitError(Reason.RATE_LIMITED, _never_message(first), facts=facts, quotas=quotas)
+        return LimitError(Reason.RATE_LIMITED, _never_message(first, whose), facts=facts, quotas=quotas)
     retry_after_ms = max(waits)
     facts["retry_after"] = _seconds(retry_after_ms)
     return LimitError(
         Reason.RATE_LIMITED,
-        _wait_message(first, retry_after_ms),
+        _wait_message(first, whose, retry_after_ms),
         facts=facts,
         retry_after_s=retry_after_ms / 1000,
         quotas=quotas,
     )
 
 
-def allowances(tenant: str, account: Account, quota: Quota, now: Moment) -> tuple[Allowance, ...]:
-    """Every limit of the tenant as it stands, in the order of the configuration."""
+def allowances(label: str, account: Account, quota: Quota, now: Moment) -> tuple[Allowance, ...]:
+    """Every limit of one scope as it stands, in the order of the configuration."""
     order = list(Dimension)
     held = {
         Dimension.TOKENS: account.held_tokens,
@@ -73,7 +78,7 @@ def allowances(tenant: str, account: Account, quota: Quota, now: Moment) -> tupl
     return tuple(
         Allowance(
             dimension=d.dimension.value,
-            scope=f"tenant:{tenant}",
+            scope=label,
             limit=d.limit,
             remaining=d.remaining,
             held=held.get(d.dimension, 0),
@@ -81,6 +86,12 @@ def allowances(tenant: str, account: Account, quota: Quota, now: Moment) -> tupl
         )
         for d in decisions
     )
+
+
+def _whose(label: str) -> str:
+    """The tenant is the caller's own and needs no name."""
+    kind, _, name = label.partition(":")
+    return "the tenant" if kind == ScopeKind.TENANT else f"the {kind} {name}"
 
 
 def _nano(usd: float) -> int:
@@ -114,33 +125,32 @@ def _violation(decision: Decision) -> str:
     return f"{decision.dimension.value}: {left} left of {limit}, {_amount(decision, decision.wanted)} needed"
 
 
-def _wait_message(decision: Decision, retry_after_ms: int) -> str:
+def _wait_message(decision: Decision, whose: str, retry_after_ms: int) -> str:
     wait = _seconds(retry_after_ms)
     if decision.dimension is Dimension.STREAMS:
-        return (
-            f"All {decision.limit:,} concurrent streams of the tenant are in use: end one, or retry in {wait} s."
-        )
-    return f"The tenant's limit is met ({_violation(decision)}): retry in {wait} s."
+        return f"All {decision.limit:,} concurrent streams of {whose} are in use: end one, or retry in {wait} s."
+    return f"The limit of {whose} is met ({_violation(decision)}): retry in {wait} s."
 
 
-def _never_message(decision: Decision) -> str:
+def _never_message(decision: Decision, whose: str) -> str:
     return (
         f"This turn may use up to {_amount(decision, decision.wanted)} (prompt and max_tokens), more than the "
-        f"{_amount(decision, decision.limit)} that the tenant may use per minute: it can never be admitted. Lower "
+        f"{_amount(decision, decision.limit)} that {whose} may use per minute: it can never be admitted. Lower "
         "max_tokens or shorten the prompt."
     )
 
 
-def _money_message(decision: Decision) -> str:
+def _money_message(decision: Decision, whose: str) -> str:
     span = "day" if decision.dimension is Dimension.DAY else "month"
     budget = _amount(decision, decision.limit)
     if decision.retry_after_ms is None:
         return (
-            f"This turn may cost up to {_usd(decision.wanted)}, more than the tenant's whole budget of {budget} "
-            f"per {span}: it can never be admitted. Lower max_tokens, shorten the prompt or use a cheaper model."
+            f"This turn may cost up to {_usd(decision.wanted)}, more than the whole budget of {budget} "
+            f"per {span} of {whose}: it can never be admitted. Lower max_tokens, shorten the prompt or use a "
+            "cheaper model."
         )
     return (
-        f"The tenant's budget of {budget} per {span} (UTC) has {_usd(decision.remaining)} left and this turn may "
+        f"The budget of {whose}, {budget} per {span} (UTC), has {_usd(decision.remaining)} left and this turn may "
         f"cost up to {_usd(decision.wanted)}: lower max_tokens, or ask the operator for a higher budget; "
         f"it renews in {_seconds(decision.reset_ms)} s."
     )

@@ -39,6 +39,7 @@ from gateway.pipeline.job import Job, as_turn_failure, degraded, repeated, searc
 from gateway.pipeline.meter import Meter
 from gateway.pipeline.outlet import Emit, Outlet
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
+from gateway.pipeline.scopes import scopes_of
 from gateway.pipeline.watch import Watch
 from gateway.search import Findings, Question, Searcher
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, with_evidence
@@ -106,7 +107,9 @@ class Pipeline:
         stations, tenant = self._stations, visitor.tenant
         check_providers(options, tenant, stations.searcher.one_call_each, "options.providers")
         hold = Hold(0, search_cost(stations.searcher.one_call_each, self._now(), stations.prices))
-        reservation = await stations.limiter.reserve(stations.new_id(), tenant.name, tenant.limits, hold)
+        reservation = await stations.limiter.reserve(
+            stations.new_id(), tenant.name, tenant.limits, hold, scopes_of(visitor)
+        )
         used = Hold(0, 0)
         try:
             within_s = visitor.call.deadline - asyncio.get_running_loop().time()
@@ -168,7 +171,7 @@ class Pipeline:
         reserved, tenant = job.receipt.reserved, job.visitor.tenant
         hold = Hold(reserved.prompt_tokens + reserved.completion_tokens, reserved.cost_nano_usd)
         job.reservation = await self._stations.limiter.reserve(
-            job.receipt.receipt_id, tenant.name, tenant.limits, hold
+            job.receipt.receipt_id, tenant.name, tenant.limits, hold, scopes_of(job.visitor, job.receipt.model)
         )
         self._stations.observer.began()
 

@@ -4,6 +4,7 @@ from gateway.domain.call import Visitor
 from gateway.domain.errors import CallerError, Reason, invalid
 from gateway.ledger import Ledger
 from gateway.limits import Limiter
+from gateway.pipeline.scopes import scopes_of
 from gateway.server import frames
 from gateway.server.door import Context
 from gateway.v1 import account_pb2
@@ -19,8 +20,9 @@ class Account:
     async def get_limits(
         self, visitor: Visitor, _request: account_pb2.GetLimitsRequest, _context: Context
     ) -> account_pb2.Limits:
-        """Every limit of the caller's tenant as it stands."""
-        allowances = await self._limiter.allowances(visitor.tenant.name, visitor.tenant.limits)
+        """Every limit of the caller's tenant as it stands, and those of the caller within it."""
+        tenant = visitor.tenant
+        allowances = await self._limiter.allowances(tenant.name, tenant.limits, scopes_of(visitor))
         return account_pb2.Limits(allowances=[frames.allowance(item) for item in allowances])
 
     async def get_receipt(

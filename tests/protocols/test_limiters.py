@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from gateway.domain.errors import LimitError, Reason
-from gateway.domain.tenant import TenantLimits
-from gateway.limits import Allowance, Hold, Limiter, Reservation
-from gateway.limits.memory import LATE_MS, LEASE_MS, MemoryLimiter
+from gateway.domain.tenant import NO_LIMITS, TenantLimits
+from gateway.limits import Allowance, Hold, Limiter, Reservation, Scope, ScopeKind
+from gateway.limits.admission import LATE_MS, LEASE_MS
+from gateway.limits.memory import MemoryLimiter
 
 OPEN = TenantLimits(
     requests_per_minute=0, tokens_per_minute=0, concurrent_streams=0, usd_per_day=0.0, usd_per_month=0.0
@@ -155,7 +156,13 @@ async def test_a_rate_refusal_tells_program_and_person_when_to_retry(limiter: Li
         await limiter.settle(await limiter.reserve(f"r{number}", "acme", limits, NOTHING), NOTHING)
     error = await refused(limiter, limits)
     assert error.reason is Reason.RATE_LIMITED
-    assert error.facts == {"dimension": "requests_per_minute", "limit": "2", "remaining": "0", "retry_after": "30"}
+    assert error.facts == {
+        "scope": "tenant:acme",
+        "dimension": "requests_per_minute",
+        "limit": "2",
+        "remaining": "0",
+        "retry_after": "30",
+    }
     assert [q.subject for q in error.quotas] == ["tenant:acme"]
     assert "retry in 30 s" in error.message
     clock.now += error.retry_after_s or 0
@@ -235,6 +242,53 @@ async def test_a_clock_that_goes_back_gives_no_credit(limiter: Limiter, clock: C
         assert (after["requests_per_minute"].remaining, after["usd_per_day"].remaining) == (0, 0)
 
 
+def scoped(kind: ScopeKind, name: str, **limits: float) -> Scope:
+    """A scope with only these limits."""
+    return Scope(kind, name, replace(NO_LIMITS, **limits))
+
+
+async def test_a_subject_at_its_limit_leaves_others_of_the_tenant_theirs(limiter: Limiter) -> None:
+    """The subject's own limit refuses, by name; the tenant's is not touched by it."""
+    limits = TenantLimits(10, 0, 0, 0.0, 0.0)
+    alice = scoped(ScopeKind.SUBJECT, "alice", requests_per_minute=1)
+    bob = scoped(ScopeKind.SUBJECT, "bob", requests_per_minute=1)
+    await limiter.reserve("r1", "acme", limits, NOTHING, [alice])
+    with pytest.raises(LimitError) as caught:
+        await limiter.reserve("r2", "acme", limits, NOTHING, [alice])
+    assert caught.value.facts["scope"] == "subject:alice"
+    assert "the subject alice" in caught.value.message
+    await limiter.reserve("r3", "acme", limits, NOTHING, [bob])
+    assert (await standing(limiter, limits))["requests_per_minute"].remaining == 8
+
+
+async def test_one_scope_that_refuses_leaves_every_other_untouched(limiter: Limiter) -> None:
+    """All or nothing over tenant, subject, model and key."""
+    limits = TenantLimits(10, 1_000, 5, usd_per_day=1.0, usd_per_month=1.0)
+    scopes = [
+        scoped(ScopeKind.SUBJECT, "alice", tokens_per_minute=1_000, concurrent_streams=1),
+        scoped(ScopeKind.KEY, "k1", requests_per_minute=5),
+        scoped(ScopeKind.MODEL, "deepseek-flash", usd_per_day=0.01),
+    ]
+    before = await limiter.allowances("acme", limits, scopes)
+    with pytest.raises(LimitError) as caught:
+        await limiter.reserve("r1", "acme", limits, Hold(10, 2 * CENT), scopes)
+    assert caught.value.reason is Reason.BUDGET_EXHAUSTED
+    assert [quota.subject for quota in caught.value.quotas] == ["model:deepseek-flash"]
+    assert await limiter.allowances("acme", limits, scopes) == before
+
+
+async def test_settling_books_in_every_scope(limiter: Limiter) -> None:
+    """Held and spent stand in the tenant and in each of its scopes."""
+    limits = TenantLimits(10, 1_000, 5, usd_per_day=1.0, usd_per_month=0.0)
+    alice = scoped(ScopeKind.SUBJECT, "alice", concurrent_streams=1, usd_per_day=0.5)
+    reservation = await limiter.reserve("r1", "acme", limits, Hold(500, 10 * CENT), [alice])
+    held = {(a.scope, a.dimension): a.held for a in await limiter.allowances("acme", limits, [alice])}
+    assert held["subject:alice", "concurrent_streams"] == held["tenant:acme", "concurrent_streams"] == 1
+    await limiter.settle(reservation, Hold(100, 3 * CENT))
+    after = {(a.scope, a.dimension): a.remaining for a in await limiter.allowances("acme", limits, [alice])}
+    assert (after["tenant:acme", "usd_per_day"], after["subject:alice", "usd_per_day"]) == (97 * CENT, 47 * CENT)
+
+
 async def test_tenants_do_not_share(limiter: Limiter) -> None:
     """One tenant at its limit leaves another's whole."""
     limits = TenantLimits(1, 100, 1)
@@ -260,7 +314,7 @@ async def test_no_limit_means_no_allowance_to_show(limiter: Limiter) -> None:
 
 async def test_the_memory_map_forgets_only_who_neither_holds_nor_spent(clock: Clock) -> None:
     """L-8: ten thousand names leave a bounded map; money and running turns stay."""
-    limiter = MemoryLimiter(clock, max_tenants=10)
+    limiter = MemoryLimiter(clock, max_scopes=10)
     limits = TenantLimits(10, 1_000, 5, usd_per_day=0.01, usd_per_month=0.01)
     await limiter.reserve("running", "runs", limits, Hold(10, 0))
     await limiter.settle(await limiter.reserve("paid", "pays", limits, Hold(10, CENT)), Hold(10, CENT))
@@ -269,7 +323,7 @@ async def test_the_memory_map_forgets_only_who_neither_holds_nor_spent(clock: Cl
         await limiter.settle(await limiter.reserve(tenant, tenant, limits, Hold(10, 0)), Hold(10, 0))
     assert (await standing(limiter, limits, "runs"))["concurrent_streams"].held == 1
     assert (await standing(limiter, limits, "pays"))["usd_per_month"].remaining == 0
-    assert limiter.tenants() <= 10
+    assert limiter.scopes() <= 10
 
 
 async def test_what_was_spent_before_a_restart_is_restored(clock: Clock) -> None:
