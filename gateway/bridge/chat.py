@@ -12,7 +12,7 @@ from gateway.bridge.calls import CallerHeaders, Calls, FrameCall
 from gateway.bridge.chunks import ChunkStream
 from gateway.bridge.errors import Refused, body, from_status, too_large
 from gateway.bridge.facts import Facts, limit_headers
-from gateway.bridge.incoming import caller_of, read_json_object
+from gateway.bridge.incoming import LIMIT_HEADERS, caller_of, read_json_object
 from gateway.bridge.openai import ChatRequest, read_chat
 from gateway.bridge.outgoing import EventStream, json_response
 from gateway.bridge.sse import PING, block
@@ -49,7 +49,7 @@ class Chat:
             return await self._whole(asked, caller, with_lines=with_lines)
         except Refused as refused:
             if refused.refusal.status == 429:
-                request["limit_headers"] = await self._limits(caller)
+                request[LIMIT_HEADERS] = await self._limits(caller)
             raise refused
 
     async def _whole(self, asked: ChatRequest, caller: CallerHeaders, *, with_lines: bool) -> web.Response:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.bridge.errors import Refusal, Refused, body, headers, refused
-from gateway.bridge.incoming import request_id_of
-from gateway.bridge.outgoing import json_response
+from gateway.bridge.incoming import LIMIT_HEADERS, REQUEST_ID, request_id_of
+from gateway.bridge.outgoing import STREAMING, json_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,7 +48,7 @@ class HttpDoor:
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answers, whatever happens in the handler."""
-        request["request_id"] = request_id_of(request.headers)
+        request[REQUEST_ID] = request_id_of(request.headers)
         if self._is_preflight(request):
             return self._preflight(request)
         try:
@@ -62,7 +62,7 @@ class HttpDoor:
             return web.Response(status=499)
         except Exception as error:
             self._report(request, error)
-            if request.get("streaming") and request.transport is not None:
+            if request.get(STREAMING) and request.transport is not None:
                 # Half an answer is out: only the connection can still say that it is not whole.
                 request.transport.abort()
             return refusal_response(
@@ -71,7 +71,7 @@ class HttpDoor:
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
         """What every response carries; called just before its headers are sent."""
-        response.headers["x-request-id"] = request.get("request_id", "")
+        response.headers["x-request-id"] = request.get(REQUEST_ID, "")
         # Names and versions of software help nobody but an attacker.
         response.headers.popall("Server", None)
         origin = request.headers.get("origin", "")
@@ -101,12 +101,12 @@ class HttpDoor:
         """A bug, by its kind and its place; its text may hold anything, so it stays out."""
         frames = traceback.extract_tb(error.__traceback__)
         place = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
-        _log.error("bug request=%s kind=%s place=%s", request["request_id"], type(error).__name__, place)
+        _log.error("bug request=%s kind=%s place=%s", request[REQUEST_ID], type(error).__name__, place)
 
 
 def refusal_response(refusal: Refusal, request: web.Request, more: "dict[str, str] | None" = None) -> web.Response:
     """A refusal in OpenAI's form."""
-    found = {**headers(refusal), **request.get("limit_headers", {})}
+    found = {**headers(refusal), **request.get(LIMIT_HEADERS, {})}
     if more and "Allow" in more:
         found["Allow"] = more["Allow"]
     response = json_response(body(refusal), refusal.status, found.items())

@@ -12,7 +12,10 @@ from gateway.bridge.calls import CallerHeaders
 from gateway.bridge.errors import Refused, bad, from_status, refused, too_large
 from gateway.bridge.json_body import read_object
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+REQUEST_ID = web.RequestKey("request_id", str)
+LIMIT_HEADERS = web.RequestKey("limit_headers", dict[str, str])
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _UNAUTHENTICATED = 16
@@ -21,7 +24,7 @@ _UNAUTHENTICATED = 16
 def request_id_of(headers: "CIMultiDictProxy[str]") -> str:
     """The caller's own id for the request where it has one, else a new one."""
     wished = headers.get("x-request-id", "")
-    return wished if _REQUEST_ID.fullmatch(wished) else uuid4().hex
+    return wished if _ID.fullmatch(wished) else uuid4().hex
 
 
 def caller_of(request: web.Request) -> CallerHeaders:
@@ -33,7 +36,7 @@ def caller_of(request: web.Request) -> CallerHeaders:
     if not all(_PRINTABLE.fullmatch(value) for value in authorization):
         raise Refused(from_status(_UNAUTHENTICATED, "TOKEN_INVALID", "invalid_token", retryable=False))
     trace = request.headers.get("traceparent", "")
-    return CallerHeaders(request["request_id"], authorization, trace if _TRACEPARENT.fullmatch(trace) else "")
+    return CallerHeaders(request[REQUEST_ID], authorization, trace if _TRACEPARENT.fullmatch(trace) else "")
 
 
 async def read_body(request: web.Request, limit: int, within_s: float) -> bytes:

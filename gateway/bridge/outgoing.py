@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 LARGE = 16_384
+STREAMING = web.RequestKey("streaming", bool)
 
 
 def json_response(
@@ -41,7 +42,7 @@ class EventStream:
 
     async def start(self, headers: Iterable[tuple[str, str]]) -> None:
         """Sends status 200 and the headers."""
-        self.started = self._request["streaming"] = True
+        self.started = self._request[STREAMING] = True
         response = self.response
         response.headers["Content-Type"] = "text/event-stream; charset=utf-8"
         response.headers["Cache-Control"] = "no-cache"
