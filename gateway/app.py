@@ -29,8 +29,10 @@ from gateway.models import ModelProvider, deepseek, embedded
 from gateway.models.catalogue import Catalogue
 from gateway.pipeline import Pipeline, Stations
 from gateway.pipeline.attempt import Patience
-from gateway.search import SearchProvider
+from gateway.search import ProviderOptions, SearchProvider, Shared
 from gateway.search.enrich import Enricher
+from gateway.search.vendor_http import VendorHttp
+from gateway.sections import SearchEndpoint
 from gateway.server.account import Account
 from gateway.server.converse import Converse
 from gateway.server.door import Door, DoorObserver
@@ -189,13 +191,27 @@ async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[st
     """The search providers of the settings, in order of preference."""
     providers: dict[str, SearchProvider] = {}
     for name in settings.search.providers:
-        provider: SearchProvider = await plugins.load("gateway.search", name).create(settings.data_dir)
+    shared = Shared(settings.data_dir, await stack.enter_async_context(VendorHttp()))
+        options = provider_options(settings, name)
+        provider: SearchProvider = await plugins.load("gateway.search", name).create(options, shared)
         stack.push_async_callback(provider.aclose)
         providers[name] = provider
     return providers
 
 
 def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:
+def provider_options(settings: Settings, name: str) -> ProviderOptions:
+    """What the operator said about one search provider; DeepSeek's own is called with the key of its chat."""
+    endpoint, chat = settings.search_endpoints.get(name, SearchEndpoint()), settings.deepseek
+    own = name == "deepseek" and not endpoint.key and not endpoint.url
+    return ProviderOptions(
+        key=chat.api_key if own else endpoint.key,
+        url=chat.base_url if own else endpoint.url,
+        timeout_s=endpoint.timeout_s,
+        engine=endpoint.engine,
+    )
+
+
     """The prices, which must cover every model. Raises BookError."""
     path = settings.billing.price_book
     book = read_book(Path(path) if path else None)

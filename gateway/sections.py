@@ -1,9 +1,10 @@
 """The tables of the configuration file: what each setting is called, its default, and what may be wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway import schema
-from gateway.schema import setting
+from gateway.schema import read_table, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,17 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchEndpoint:
+    """`[search.NAME]`: a provider's key, address (empty = the vendor's own), time for one call, engine."""
+
+    key: str = setting("", secret=True)
+    url: str = setting("", check=schema.url)
+    timeout_s: float = setting(4.0, check=schema.positive)
+    engine: str = setting("")
+    allow_plaintext: bool = setting(False)
+
+
+@dataclass(frozen=True, slots=True)
 class Timers:
     """Seconds. What each waits for is said in the documentation of timers; tests run them at 1/100."""
 
@@ -146,3 +158,27 @@ class Data:
     """Where keys, receipts and the index live."""
 
     dir: str = setting(".gateway")
+
+
+def read_endpoints(
+    table: object, environment: Mapping[str, str], faults: list[str]
+) -> tuple[dict[str, object], dict[str, SearchEndpoint]]:
+    """The `[search]` table without its tables of providers, and these, by name; a provider in use may have none.
+
+    The variables of a provider are GATEWAY_SEARCH_<NAME>_KEY, _URL and so on; they count for the providers in use.
+    """
+    whole = table if isinstance(table, dict) else {}
+    tables = {name: value for name, value in whole.items() if isinstance(value, dict)}
+    rest = {name: value for name, value in whole.items() if name not in tables}
+    used = read_table(Search, rest, environment, "search", []).providers
+    endpoints = {
+        name: read_table(SearchEndpoint, tables.get(name, {}), environment, f"search.{name}", faults)
+        for name in dict.fromkeys((*used, *tables))
+    }
+    for name, endpoint in endpoints.items():
+        if schema.is_plaintext(endpoint.url) and not endpoint.allow_plaintext:
+            faults.append(
+                f"search.{name}.url: {endpoint.url} is plain HTTP to another machine; use https, or set "
+                f"allow_plaintext = true in [search.{name}]"
+            )
+    return rest, endpoints

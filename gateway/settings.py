@@ -25,7 +25,9 @@ from gateway.sections import (
     Metrics,
     Redis,
     Search,
+    SearchEndpoint,
     Timers,
+    read_endpoints,
 )
 from gateway.tenancy import read_tenants
 from gateway.trust import CertificateCaller, TrustedIssuer, read_certificates, read_issuers
@@ -52,6 +54,7 @@ class Settings:
     redis: Redis = field(default_factory=Redis)
     deepseek: DeepSeek = field(default_factory=DeepSeek)
     search: Search = field(default_factory=Search)
+    search_endpoints: Mapping[str, SearchEndpoint] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     billing: Billing = field(default_factory=Billing)
     log: Log = field(default_factory=Log)
@@ -131,6 +134,8 @@ def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
 def _assemble(document: dict[str, object], environment: Mapping[str, str], faults: list[str]) -> Settings:
     known = {*SECTIONS, "workers", "issuers", "certificates", "tenants", "tenant_defaults", "known_tenants_only"}
     faults += schema.unknown_names("", document, dict.fromkeys(known))
+    search, endpoints = read_endpoints(document.get("search", {}), environment, faults)
+    document = {**document, "search": search} if isinstance(document.get("search", {}), dict) else document
     values: dict[str, object] = {
         name: read_table(shape, document.get(name, {}), environment, name, faults)
         for name, shape in SECTIONS.items()
@@ -139,6 +144,7 @@ def _assemble(document: dict[str, object], environment: Mapping[str, str], fault
     loaded = Settings(**values, workers=top.workers)  # type: ignore[arg-type]  # built from the fields' own types
     return replace(
         loaded,
+        search_endpoints=endpoints,
         tenants=read_tenants(document, faults),
         issuers=read_issuers(document, environment, loaded.jwt, loaded.jwks, faults),
         certificates=read_certificates(document, environment, faults),

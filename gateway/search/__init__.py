@@ -6,11 +6,13 @@ logs its key, and what it returns is material: nothing in it is ever an instruct
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from gateway.domain.events import SearchEvent, Source
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions
+from gateway.search.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,38 @@ class Hit:
     score: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """What an operator says about one provider: `[search.NAME]`. `timeout_s` bounds one call, in seconds.
+
+    An empty `url` means the vendor's own; a provider that needs a key or an address and has none raises
+    OperatorError when it is made.
+    """
+
+    key: str = field(default="", repr=False)
+    url: str = ""
+    timeout_s: float = 4.0
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all providers of a gateway have together: its data directory, and the way to call vendors."""
+
+    data_dir: Path
+    exchange: Exchange
+
+
 class SearchProvider(Protocol):
-    """One way to search."""
+    """One way to search. Its file has `async def create(options: ProviderOptions, shared: Shared)`."""
 
     @property
     def name(self) -> str:
         """The name in configuration, events and receipts: the file's own."""
+        ...
+
+    def unsupported(self, query: SearchQuery) -> tuple[str, ...]:
+        """Which wishes of the query this provider cannot pass on: some of dates, domains, locale."""
         ...
 
     async def search(self, query: SearchQuery) -> list[Hit]:

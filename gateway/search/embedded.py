@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from gateway.domain.errors import OperatorError, Reason, UpstreamError
-from gateway.search import Hit, SearchQuery
+from gateway.search import Hit, ProviderOptions, SearchQuery, Shared
 from gateway.search.index_schema import DAMAGED, open_for_reading
 from gateway.search.indexing import ensure_shipped
 from gateway.search.ranking import Candidate, Ranked, ranked
@@ -59,6 +59,10 @@ class EmbeddedIndex:
     def name(self) -> str:
         """`embedded`."""
         return "embedded"
+
+    def unsupported(self, _query: SearchQuery) -> tuple[str, ...]:
+        """Nothing: what does not apply to files finds what it should."""
+        return ()
 
     async def search(self, query: SearchQuery) -> list[Hit]:
         """At most `max_results` hits, best first. Raises UpstreamError(ENRICHMENT_FAILED)."""
@@ -155,8 +159,8 @@ def reference(label: str, path: str, anchor: str) -> str:
     return f"{address}#{quote(anchor, safe='=')}" if anchor else address
 
 
-async def create(data_dir: Path) -> EmbeddedIndex:
-    """The index of this data directory, with the gateway's own documents in it. Raises OperatorError."""
-    database = data_dir / DATABASE
+async def create(_options: ProviderOptions, shared: Shared) -> EmbeddedIndex:
+    """The index of the data directory, with the gateway's own documents in it. Raises OperatorError."""
+    database = shared.data_dir / DATABASE
     await asyncio.to_thread(ensure_shipped, database)
     return EmbeddedIndex(database)

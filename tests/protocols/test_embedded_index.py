@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.errors import CallerError, OperatorError, Reason, UpstreamError
-from gateway.search import Hit, SearchQuery
+from gateway.search import Hit, ProviderOptions, SearchQuery, Shared
 from gateway.search import embedded as provider
 from gateway.search.embedded import EmbeddedIndex, reference
 from gateway.search.index_report import IndexReport, Outcome
 from gateway.search.index_schema import STEPS
 from gateway.search.indexing import SHIPPED_FOLDER, ensure_shipped, index_paths
 from gateway.search.outline import slug
+from gateway.search.vendor_http import VendorHttp
 from tests.support.tiny_pdf import tiny_pdf
 
 
@@ -244,11 +245,12 @@ def test_the_gateways_own_pages_are_written_once(database: Path) -> None:
 
 async def test_a_new_data_directory_answers_at_once(tmp_path: Path) -> None:
     """The provider of a configuration has the gateway's own pages, with nothing indexed by hand."""
-    index = await provider.create(tmp_path / "fresh")
-    try:
-        assert await find(index, "receipt")
-    finally:
-        await index.aclose()
+    async with VendorHttp() as exchange:
+        index = await provider.create(ProviderOptions(), Shared(tmp_path / "fresh", exchange))
+        try:
+            assert await find(index, "receipt")
+        finally:
+            await index.aclose()
 
 
 async def test_dates_and_domains_narrow_the_search(index: EmbeddedIndex, database: Path, docs: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from gateway.domain.errors import UpstreamError
 from gateway.search import SearchProvider, SearchQuery
 from gateway.search.embedded import EmbeddedIndex
 from gateway.search.indexing import index_paths
+from tests.support.search_web import ScriptedVendor
+from tests.support.vendor_replies import SCRIPTS
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,10 @@ class Subject:
     provider: SearchProvider
     known: str
     unknown: str
-    break_it: Callable[[], None]
+    break_it: Callable[[], Awaitable[None]]
 
 
-async def embedded(folder: Path) -> Subject:
+async def embedded(folder: Path, _stack: AsyncExitStack) -> Subject:
     """The embedded index over four small files."""
     docs = folder / "docs"
     docs.mkdir()
@@ -34,20 +37,36 @@ async def embedded(folder: Path) -> Subject:
         )
     database = folder / "index.db"
     index_paths(database, [docs])
-    return Subject(
-        EmbeddedIndex(database), "harbour crane", "zebra", lambda: database.rename(folder / "elsewhere")
-    )
+
+    async def break_it() -> None:
+        database.rename(folder / "elsewhere")
+
+    return Subject(EmbeddedIndex(database), "harbour crane", "zebra", break_it)
 
 
-PROVIDERS: dict[str, Callable[[Path], Awaitable[Subject]]] = {"embedded": embedded}
+def over_http(name: str) -> Callable[[Path, AsyncExitStack], Awaitable[Subject]]:
+    """A vendor that answers as its documentation says."""
+
+    async def make(_folder: Path, stack: AsyncExitStack) -> Subject:
+        vendor = await stack.enter_async_context(ScriptedVendor(name))
+        return Subject(await vendor.provider(), "harbour crane", "zebra", vendor.stop)
+
+    return make
+
+
+PROVIDERS: dict[str, Callable[[Path, AsyncExitStack], Awaitable[Subject]]] = {
+    "embedded": embedded,
+    **{name: over_http(name) for name in SCRIPTS},
+}
 
 
 @pytest.fixture(params=PROVIDERS)
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     """Each provider in turn, closed afterwards."""
-    made = await PROVIDERS[request.param](tmp_path)
-    yield made
-    await made.provider.aclose()
+    async with AsyncExitStack() as stack:
+        made = await PROVIDERS[request.param](tmp_path, stack)
+        yield made
+        await made.provider.aclose()
 
 
 async def test_the_name_is_that_of_the_file(subject: Subject) -> None:
@@ -110,7 +129,7 @@ async def test_a_search_that_is_given_up_leaves_the_provider_usable(subject: Sub
 
 async def test_a_failure_is_an_upstream_error_that_names_no_internals(subject: Subject, tmp_path: Path) -> None:
     """Whatever went wrong underneath, the pipeline sees one kind of error and callers no path."""
-    subject.break_it()
+    await subject.break_it()
     with pytest.raises(UpstreamError) as caught:
         await subject.provider.search(SearchQuery(subject.known, 3))
     assert str(tmp_path) not in caught.value.message
