@@ -1,0 +1,69 @@
+"""Programs that some tests drive and that are not always there: without one, its tests are skipped and say why."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+TOOLS = CACHE / "tools"
+GO_ENVIRONMENT: Mapping[str, str] = {
+    **os.environ,
+    "GOBIN": str(TOOLS),
+    "GOPATH": str(CACHE / "go"),
+    "GOCACHE": str(CACHE / "go-build"),
+    "GOFLAGS": "-modcacherw -buildvcs=false",
+}
+PACKAGES = {
+    "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
+    "ghz": "github.com/bojand/ghz/cmd/ghz@v0.121.0",
+    "yq": "github.com/mikefarah/yq/v4@v4.44.6",
+    "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
+    "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
+    "kustomize": "sigs.k8s.io/kustomize/kustomize/v5@v5.6.0",
+}
+
+
+def command(name: str, package: str = "") -> str:
+    """The path of a command that the machine must have; `package` is what brings it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed{f' (package {package})' if package else ''}")
+    return found
+
+
+def go_tool(name: str) -> str:
+    """The path of a tool of PACKAGES, compiled into .cache/tools when it is not there yet."""
+    if found := shutil.which(name) or shutil.which(TOOLS / name):
+        return str(found)
+    command("go")
+    done = subprocess.run(
+        ["go", "install", PACKAGES[name]], env=GO_ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"go install {PACKAGES[name]} failed, is there a network? {done.stderr.strip()[-300:]}")
+    return str(TOOLS / name)
+
+
+def go_module(path: str, version: str) -> Path:
+    """The folder of a Go module's files, downloaded by the module proxy when it is not there yet."""
+    folder = CACHE / "go" / "pkg" / "mod" / f"{path}@{version}"
+    if not folder.is_dir():
+        command("go")
+        done = subprocess.run(
+            ["go", "mod", "download", f"{path}@{version}"],
+            cwd=CACHE,
+            env=GO_ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(
+                f"go mod download {path}@{version} failed, is there a network? {done.stderr.strip()[-300:]}"
+            )
+    return folder
