@@ -99,11 +99,11 @@ async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
         observer = Observer(metrics, log)
         stations = await build_stations(settings, observer, stack)
         issuer = identity.own_issuer(settings, dev=dev)
-        known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev))
+        running = Running(settings.timers.end_margin_s)
+        known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev, revoked=running.revoke))
         door = Door(known.authenticator, known.tenants, observer, settings.timers.total_s, new_id)
         pipeline = Pipeline(stations)
         stack.push_async_callback(pipeline.aclose)
-        running = Running(settings.timers.end_margin_s)
         server = build_server(settings, door, running, pipeline, stations, open_reflection=dev)
         metrics_port = 0
         if settings.metrics.address:
@@ -161,6 +161,7 @@ def build_server(
         pipeline=pipeline,
         running=running,
         heartbeat_s=heartbeat_s,
+        credential_notice_s=settings.timers.credential_notice_s,
         new_id=new_id,
         version=__version__,
     )

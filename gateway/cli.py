@@ -19,6 +19,8 @@ COMMANDS = {
     "serve": ("serve", "run the gateway"),
     "token": ("token", "print a token of the development issuer"),
     "key": ("key", "create, list and revoke gateway API keys"),
+    "client": ("client", "create, list and revoke clients of the gateway's own token issuer, rotate its key"),
+    "revoke": ("revoke", "withdraw tokens and keys, and end what runs with them"),
     "ask": ("ask", "ask one question, print the answer as it comes, with its sources"),
     "chat": ("chat", "talk to a model over one stream"),
     "index": ("index", "add files to the embedded search index"),

@@ -1,8 +1,9 @@
 """Builds who is believed, from the settings: issuers, API keys, the own issuer; and what tenants may do."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,16 @@ from gateway.auth.jwks import RemoteKeys
 from gateway.auth.jwks_file import FileKeys
 from gateway.auth.jwt import Issuer, JwtAuthenticator
 from gateway.auth.key_source import KeySource
+from gateway.auth.revocations import RevocationFile, Revocations
+from gateway.auth.shared_revocations import SharedRevocations
 from gateway.auth.snapshot import FileSnapshot
+from gateway.auth.withheld import WithheldScopes
+from gateway.domain.call import Caller
 from gateway.domain.tenant import Tenants
 from gateway.settings import Settings
 from gateway.trust import TrustedIssuer
+
+IsRevoked = Callable[[Caller], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +46,30 @@ class Identity:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, own: DevIssuer | None, *, dev: bool) -> AsyncIterator[Identity]:
-    """Keeps keys fresh until it is left. `dev` lets callers in without a credential, as the tenant `dev`.
+async def opened(
+    settings: Settings, own: DevIssuer | None, *, dev: bool, revoked: Callable[[IsRevoked], None]
+) -> AsyncIterator[Identity]:
+    """Keeps keys and revocations fresh until it is left; `revoked` is told of every change of the latter.
 
-    Raises OperatorError for a file that cannot be used.
+    `dev` lets callers in without a credential, as the tenant `dev`. Raises OperatorError for a file that cannot be
+    used.
     """
-    issuers = [Issuer(one.policy, _keys(one)) for one in settings.issuers if one.signed]
-    if own is not None:
-        issuers.append(own.trusted)
-    tokens = JwtAuthenticator(issuers)
-    chosen: Authenticator = ByCredentialKind(ApiKeyAuthenticator(ApiKeyFile(settings.data_dir)), tokens)
-    if dev:
-        chosen = AllowMissing(chosen, lambda: development_caller(time.time()))
-    tokens.start()
-    try:
+    async with AsyncExitStack() as stack:
+        revocations = Revocations(RevocationFile(settings.data_dir), changed=revoked)
+        stack.enter_context(_running(revocations.follow_file()))
+        if settings.redis.url:
+            await _share(revocations, settings.redis.url, stack)
+        issuers = [Issuer(one.policy, _keys(one)) for one in settings.issuers if one.signed]
+        if own is not None:
+            issuers.append(own.trusted)
+        tokens = JwtAuthenticator(issuers, revoked=revocations)
+        stack.push_async_callback(tokens.aclose)
+        keys = ApiKeyAuthenticator(ApiKeyFile(settings.data_dir), revoked=revocations)
+        chosen: Authenticator = WithheldScopes(ByCredentialKind(keys, tokens), lambda: revocations.current)
+        if dev:
+            chosen = AllowMissing(chosen, lambda: development_caller(time.time()))
+        tokens.start()
         yield Identity(chosen, tokens, _tenants(settings))
-    finally:
-        await tokens.aclose()
 
 
 def own_issuer(settings: Settings, *, dev: bool) -> DevIssuer | None:
@@ -69,6 +83,22 @@ def own_issuer(settings: Settings, *, dev: bool) -> DevIssuer | None:
 def warnings(settings: Settings) -> list[str]:
     """What the operator should know of the identity settings although they are allowed."""
     return trust.warnings(settings.issuers)
+
+
+async def _share(revocations: Revocations, url: str, stack: AsyncExitStack) -> None:
+    shared = SharedRevocations(url)
+    stack.push_async_callback(shared.aclose)
+    revocations.expect_shared()
+    stack.enter_context(_running(shared.follow(revocations)))
+
+
+@contextmanager
+def _running(work: Coroutine[None, None, None]) -> Iterator[None]:
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _keys(issuer: TrustedIssuer) -> KeySource:

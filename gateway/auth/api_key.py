@@ -20,6 +20,7 @@ from gateway.auth.api_key_record import (
 )
 from gateway.auth.claims import MAX_NAME_LENGTH, SCOPE
 from gateway.auth.policy import TENANT
+from gateway.auth.record_file import RecordFile
 from gateway.auth.snapshot import FileSnapshot
 from gateway.domain.call import Caller, Credentials
 from gateway.domain.errors import invalid
@@ -36,6 +37,7 @@ class ApiKeyFile:
     def __init__(self, data_dir: Path) -> None:
         self.directory = data_dir / DIRECTORY
         self.path = self.directory / "keys.json"
+        self._file = RecordFile(self.path, read_records, write_records)
 
     def secret(self) -> bytes:
         """The secret that keys are digested under; made at the first use."""
@@ -69,27 +71,19 @@ class ApiKeyFile:
             created_at=int(now),
             expires_at=NEVER if ttl_s is None else int(now) + ttl_s,
         )
-        with private_files.locked(self.directory):
-            private_files.write(self.path, write_records([*self.records(), record]))
+        self._file.change(lambda records: [*records, record])
         return key, record
 
     def records(self) -> Sequence[ApiKeyRecord]:
         """Every record, the revoked ones too, oldest first."""
-        try:
-            return read_records(private_files.read(self.path))
-        except FileNotFoundError:
-            return []
-        except ValueError as error:
-            raise private_files.unusable(self.path, str(error), "restore it from a backup") from error
+        return self._file.records()
 
     def revoke(self, prefix: str, now: float) -> None:
         """Ends a key for good. Raises CallerError(INVALID_REQUEST) where there is none of that prefix."""
-        with private_files.locked(self.directory):
-            try:
-                records = revoke(self.records(), prefix, now)
-            except KeyError as error:
-                raise invalid("prefix", f"there is no key {prefix}; `gateway key list` shows them") from error
-            private_files.write(self.path, write_records(records))
+        try:
+            self._file.change(lambda records: revoke(records, prefix, now))
+        except KeyError as error:
+            raise invalid("prefix", f"there is no key {prefix}; `gateway key list` shows them") from error
 
     def _make_secret(self, path: Path) -> bytes:
         with private_files.locked(self.directory):

@@ -38,6 +38,7 @@ class SigningKeys:
     def __init__(self, directory: Path) -> None:
         """Reads the keys, and makes the first one where there is none. Raises OperatorError."""
         self._directory = directory
+        self._seen: tuple[Path, ...] = ()
         self._keys = self._read()
         if not self._keys:
             # Two processes may get here together; the second one finds the key that the first one made.
@@ -56,20 +57,33 @@ class SigningKeys:
         """The key that signs."""
         return self._keys[-1]
 
-    def rotate(self) -> None:
-        """Makes a new key to sign with. The newest 20 are kept, which is as many as a JWK set may hold."""
+    def rotate(self, *, discard_old: bool = False) -> None:
+        """Makes a new key to sign with. The newest 20 are kept, which is as many as a JWK set may hold.
+
+        `discard_old` keeps the new one alone: whoever has a token of an older key needs another token.
+        """
+        kept = 1 if discard_old else MAX_KEYS
         with private_files.locked(self._directory):
             self._keys = self._read()
             self._make()
-            for path in self._paths()[:-MAX_KEYS]:
+            for path in self._paths()[:-kept]:
                 path.unlink()
-            self._keys = self._keys[-MAX_KEYS:]
+            self._keys = self._keys[-kept:]
+
+    def follow(self) -> bool:
+        """Reads the keys again when another process has changed them; whether it has. Raises OperatorError."""
+        paths = tuple(self._paths())
+        if paths == self._seen or not paths:
+            return False
+        self._keys = self._read()
+        return True
 
     def _paths(self) -> list[Path]:
         return sorted(self._directory.glob(f"signing-{'[0-9]' * 6}.pem"))
 
     def _read(self) -> list[SigningKey]:
-        return [_load(path) for path in self._paths()]
+        self._seen = tuple(self._paths())
+        return [_load(path) for path in self._seen]
 
     def _make(self) -> None:
         last = self._paths()[-1:]
@@ -78,6 +92,7 @@ class SigningKeys:
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         private_files.write(self._directory / f"signing-{number:06d}.pem", pem)
         self._keys.append(_signing_key(private))
+        self._seen = tuple(self._paths())
 
 
 def _load(path: Path) -> SigningKey:

@@ -4,20 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gateway.domain.call import Caller, Visitor
 from gateway.domain.errors import CallerError, CallerLeft, GatewayError, Reason, invalid
-from gateway.domain.events import Finish, TurnEnd, TurnEvent
+from gateway.domain.events import Finish, Notice, NoticeKind, TurnEnd, TurnEvent
 from gateway.domain.failure import TurnFailed
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
 from gateway.pipeline import Pipeline
 from gateway.pipeline.watch import Watch
+from gateway.server import frames
 from gateway.server.door import Context, Door, Malformed
 from gateway.server.frames import TurnFrames, timestamp
 from gateway.server.requests import read_turn
-from gateway.server.running import Running, draining, overdue
+from gateway.server.running import Running, draining, overdue, revoked
 from gateway.server.status import duration
 from gateway.server.writer import FrameWriter
 from gateway.v1 import inference_pb2
@@ -39,6 +41,7 @@ class Converse:
         pipeline: Pipeline,
         running: Running,
         heartbeat_s: float,
+        credential_notice_s: float,
         new_id: Callable[[], str],
         version: str,
     ) -> None:
@@ -46,6 +49,7 @@ class Converse:
         self.pipeline = pipeline
         self.running = running
         self.heartbeat_s = heartbeat_s
+        self.credential_notice_s = credential_notice_s
         self.new_id = new_id
         self.version = version
 
@@ -58,7 +62,7 @@ class Converse:
         """Many turns on one stream, several at once; returns after the half-close, when all have ended."""
         async with FrameWriter(context, self.heartbeat_s, shared=True) as writer:
             conversation = Conversation(self, visitor, writer)
-            with self.running.conversation(conversation.go_away):
+            with self.running.conversation(conversation):
                 await conversation.hold(requests)
 
 
@@ -74,10 +78,18 @@ class Conversation:
         self._watch = Watch(visitor.call.deadline, overdue)
         self._frames_read = 0
         self._leaving = False
+        self._last_word = draining
+        self._expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who holds the stream, by the credential shown last."""
+        return self._visitor.caller
 
     async def hold(self, requests: AsyncIterator[inference_pb2.ClientFrame | Malformed]) -> None:
         """Reads to the caller's half-close, then waits for the turns that are still running."""
         ahead = self._tell_ahead()
+        self._watch_expiry()
         try:
             async with self._watch:
                 async for request in requests:
@@ -87,8 +99,9 @@ class Conversation:
                 while self._tasks:
                     await asyncio.wait(self._tasks)
         finally:
-            if ahead is not None:
-                ahead.cancel()
+            for timer in (ahead, self._expiry):
+                if timer is not None:
+                    timer.cancel()
             await self._end_turns()
 
     def _tell_ahead(self) -> asyncio.TimerHandle | None:
@@ -103,6 +116,33 @@ class Conversation:
             self._leaving = True
             self._spawn(self._say_go_away())
 
+    def revoke(self) -> None:
+        """The credential was withdrawn: the stream ends with that once the ends of its turns are told."""
+        self._leaving = True
+        self._last_word = revoked
+        self._stop_when_idle()
+
+    def _watch_expiry(self) -> None:
+        """Says that the credential expires, while there is time to send another one."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        expires_at = self._visitor.caller.expires_at
+        if expires_at:
+            left_s = expires_at - time.time()
+            loop, ahead_s = asyncio.get_running_loop(), self._shared.credential_notice_s
+            tell = partial(self._tell_expiry, expires_at)
+            self._expiry = loop.call_later(max(0.0, left_s - ahead_s), tell)
+
+    def _tell_expiry(self, expires_at: float) -> None:
+        left_s = max(0, round(expires_at - time.time()))
+        notice = Notice(
+            NoticeKind.CREDENTIAL_EXPIRING,
+            f"the credential expires in {left_s} s; send a new one as a credential frame to go on after that",
+            {"expires_at": str(round(expires_at)), "seconds_left": str(left_s)},
+        )
+        self._spawn(self._writer.write(ServerFrame(notice=frames.notice(notice))))
+
     async def _say_go_away(self) -> None:
         left_s = self._visitor.call.deadline - asyncio.get_running_loop().time()
         reason = "draining" if self._shared.running.draining else "stream_age"
@@ -112,7 +152,7 @@ class Conversation:
 
     def _stop_when_idle(self) -> None:
         if self._leaving and not self._watches:
-            self._watch.stop(draining())
+            self._watch.stop(self._last_word())
 
     async def _read(self, request: inference_pb2.ClientFrame | Malformed) -> None:
         self._frames_read += 1
@@ -157,6 +197,7 @@ class Conversation:
                 Reason.CREDENTIAL_MISMATCH, "a new credential must be of the same subject and tenant"
             )
         self._visitor = replace(self._visitor, caller=caller)
+        self._watch_expiry()
 
     def _cancel(self, turn_id: str) -> None:
         """An unknown id is a turn that has just ended: nothing to do."""
@@ -181,7 +222,7 @@ class Conversation:
 
     def _check_start(self, request: inference_pb2.Turn, caller: Caller) -> None:
         if self._leaving:
-            raise draining()
+            raise self._last_word()
         if 0 < caller.expires_at <= time.time():
             raise CallerError(
                 Reason.TOKEN_EXPIRED, "the credential has expired; send a new one as a credential frame"
@@ -198,7 +239,7 @@ class Conversation:
             await self._writer.write(made.frame(event))
 
         shared, call = self._shared, visitor.call
-        with shared.running.keep(watch):
+        with shared.running.keep(watch, visitor.caller):
             try:
                 work = shared.pipeline.run(visitor, turn, emit, watch)
                 end = await shared.door.firewall(call.method, call.request_id, work)

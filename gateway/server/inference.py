@@ -44,7 +44,7 @@ class Inference:
                     await writer.write(made.frame(event))
 
             watch = self._running.watch(visitor)
-            with self._running.keep(watch):
+            with self._running.keep(watch, visitor.caller):
                 try:
                     end = await self._pipeline.run(visitor, turn, emit, watch)
                 except TurnFailed as failed:
@@ -64,7 +64,7 @@ class Inference:
             answer.add(event)
 
         watch = self._running.watch(visitor)
-        with self._running.keep(watch):
+        with self._running.keep(watch, visitor.caller):
             end = await self._pipeline.run(visitor, turn, emit, watch)
         return frames.turn_result(answer, end)
 
@@ -83,8 +83,9 @@ class Inference:
                 notices.append(event)
 
         watch = self._running.watch(visitor)
-        with self._running.keep(watch):
-            end = await self._pipeline.run(visitor, turn, emit, watch)
+        async with aclosing(Wire(context, self._pipeline.client_stall_s)) as wire:
+            with self._running.keep(watch, visitor.caller):
+                end = await self._pipeline.run(visitor, turn, emit, watch)
         context.set_trailing_metadata(
             (
                 ("x-request-id", visitor.call.request_id),

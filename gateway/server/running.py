@@ -1,12 +1,30 @@
-"""Which turns and conversations are open in this process, so that a drain reaches every one of them."""
+"""Which turns and conversations are open in this process, so that a drain or a revocation reaches them."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from gateway.domain.call import Visitor
+from gateway.domain.call import Caller, Visitor
 from gateway.domain.errors import CallerError, GatewayError, Reason
 from gateway.pipeline.watch import Watch
+
+
+class OpenConversation(Protocol):
+    """A stream of turns, as it is seen from outside."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who holds it, by the credential shown last."""
+        ...
+
+    def go_away(self) -> None:
+        """Take no more turns, and end when none is running."""
+        ...
+
+    def revoke(self) -> None:
+        """The caller's credential was withdrawn: take no more turns, and end when none is running."""
+        ...
 
 
 class Running:
@@ -14,8 +32,8 @@ class Running:
 
     def __init__(self, end_margin_s: float) -> None:
         self._end_margin_s = end_margin_s
-        self._watches: set[Watch] = set()
-        self._conversations: set[Callable[[], None]] = set()
+        self._watches: dict[Watch, Caller] = {}
+        self._conversations: set[OpenConversation] = set()
         self.draining = False
 
     def __len__(self) -> int:
@@ -27,33 +45,47 @@ class Running:
         return Watch(visitor.call.deadline - min(self._end_margin_s, left / 2), overdue)
 
     @contextmanager
-    def keep(self, watch: Watch) -> Iterator[None]:
-        """Counts a turn as open, within a drain's reach."""
-        self._watches.add(watch)
+    def keep(self, watch: Watch, caller: Caller) -> Iterator[None]:
+        """Counts a turn as open, within reach of a drain and of a revocation of its caller."""
+        self._watches[watch] = caller
         try:
             yield
         finally:
-            self._watches.discard(watch)
+            del self._watches[watch]
 
     @contextmanager
-    def conversation(self, on_drain: Callable[[], None]) -> Iterator[None]:
-        """Keeps a conversation that wants to hear of a drain."""
-        self._conversations.add(on_drain)
+    def conversation(self, conversation: OpenConversation) -> Iterator[None]:
+        """Keeps a conversation, which is told of a drain and of a revocation."""
+        self._conversations.add(conversation)
         try:
             yield
         finally:
-            self._conversations.discard(on_drain)
+            self._conversations.discard(conversation)
 
     def drain(self) -> None:
         """Tells every conversation to take no more turns."""
         self.draining = True
-        for on_drain in tuple(self._conversations):
-            on_drain()
+        for conversation in tuple(self._conversations):
+            conversation.go_away()
+
+    def revoke(self, is_revoked: Callable[[Caller], bool]) -> None:
+        """Ends what runs for callers that are revoked, each turn with its receipt."""
+        for watch, caller in tuple(self._watches.items()):
+            if is_revoked(caller):
+                watch.stop(revoked())
+        for conversation in tuple(self._conversations):
+            if is_revoked(conversation.caller):
+                conversation.revoke()
 
     def stop(self) -> None:
         """Ends what is still running: with output as interrupted, without as draining."""
         for watch in tuple(self._watches):
             watch.stop(draining())
+
+
+def revoked() -> CallerError:
+    """The credential that the work was begun with was withdrawn."""
+    return CallerError(Reason.REVOKED, "the credential was revoked")
 
 
 def overdue() -> CallerError:
