@@ -11,20 +11,21 @@ from gateway.domain.errors import Reason
 from gateway.server.status import DOMAIN, TABLE
 
 PAGE = Path(__file__).with_name("errors.md")
-HEAD = f"""<!-- Written by docs/generate_errors.py from the error table; edit that file, or gateway/server/status.py. -->
+HEAD = f"""<!-- Written by docs/generate_errors.py from the table in gateway/server/status.py: edit those. -->
 # Errors
 
-A failed call ends with a gRPC status whose details hold a `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and one of the
-reasons below. Programs branch on the reason: it is stable, and the message is for people. On `Converse`, trouble with one
-turn is a `fault` frame with the same code and reason, and the stream lives on.
+A failed call ends with a gRPC status whose details hold a `google.rpc.ErrorInfo` with the domain `{DOMAIN}` and
+one of the reasons below. Programs branch on the reason: it is stable, and the message is for people. On
+`Converse`, trouble with one turn is a `fault` frame with the same code and reason, and the stream lives on.
 
-`ErrorInfo.metadata` holds `request_id`, `retryable` and `billed` always, and `receipt_id` once there is a receipt.
-`retryable` says whether the same call may succeed later; `RetryInfo` says how long to wait where that is known, and the
-trailing metadata `grpc-retry-pushback-ms` tells the same to gRPC libraries (-1: do not try again). Repeat a turn with its
-own `turn_id`, and it is charged once whatever happened. [debugging.md](debugging.md) shows errors on a terminal.
+`ErrorInfo.metadata` holds `request_id`, `retryable` and `billed` always, and `receipt_id` once there is a
+receipt. `retryable` says whether the same call may succeed later; `RetryInfo` says how long to wait where that
+is known, and the trailing metadata `grpc-retry-pushback-ms` tells the same to gRPC libraries (-1: do not try
+again). Repeat a turn with its own `turn_id`, and it is charged once whatever happened.
+[debugging.md](debugging.md) shows errors on a terminal.
 
-A failed call is never silently an empty answer: once anything was delivered, a failure is `ABORTED`, which no retry policy
-of a gRPC library repeats.
+A failed call is never silently an empty answer: once anything was delivered, a failure is `ABORTED`, which no
+retry policy of a gRPC library repeats.
 
 """
 TAIL = """
