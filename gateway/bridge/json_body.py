@@ -72,7 +72,7 @@ def _float(text: str) -> float:
 
 def _is_deeper(value: object, levels: int) -> bool:
     layer = [value]
-    for _ in range(levels + 1):
+    for _ in range(levels):
         inner: list[object] = []
         for item in layer:
             if isinstance(item, dict):
