@@ -191,8 +191,8 @@ async def model_providers(settings: Settings, stack: AsyncExitStack) -> list[Mod
 async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[str, SearchProvider]:
     """The search providers of the settings, in order of preference."""
     providers: dict[str, SearchProvider] = {}
-    for name in settings.search.providers:
     shared = Shared(settings.data_dir, await stack.enter_async_context(VendorHttp()))
+    for name in settings.search.providers:
         options = provider_options(settings, name)
         provider: SearchProvider = await plugins.load("gateway.search", name).create(options, shared)
         stack.push_async_callback(provider.aclose)
@@ -200,7 +200,6 @@ async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[st
     return providers
 
 
-def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:
 def provider_options(settings: Settings, name: str) -> ProviderOptions:
     """What the operator said about one search provider; DeepSeek's own is called with the key of its chat."""
     endpoint, chat = settings.search_endpoints.get(name, SearchEndpoint()), settings.deepseek
@@ -213,6 +212,7 @@ def provider_options(settings: Settings, name: str) -> ProviderOptions:
     )
 
 
+def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:
     """The prices, which must cover every model. Raises BookError."""
     path = settings.billing.price_book
     book = read_book(Path(path) if path else None)
