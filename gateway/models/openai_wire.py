@@ -5,12 +5,13 @@ Everything that arrived together is folded together, in order. Choice 0 only; `r
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from json import loads as lenient_loads
 
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.events import Finish, Finished, ModelEvent, ProviderUsage, TextDelta
 from gateway.models.openai_errors import failure_of, protocol_failure, read_refusal, upstream_failure
+from gateway.models.openai_template import Template, learn
 from gateway.models.openai_tools import ToolCallFold
 from gateway.models.openai_usage import read_usage
 
@@ -29,6 +30,8 @@ _FINISHES = {
 }
 _FAILED = frozenset({"insufficient_system_resource", "error", "abort", "aborted"})
 _REASONING, _TEXT, _REFUSAL = 0, 1, 2
+_RANKS = {"content": _TEXT, "reasoning_content": _REASONING}
+LESSONS = 8
 
 
 class ChunkFolder:
@@ -37,13 +40,18 @@ class ChunkFolder:
     `decode` turns JSON bytes into objects and raises ValueError. `failure` is set when the stream is broken,
     `done` when nothing after it counts. `anomalies` counts what was tolerated: `usage_out_of_range`,
     `usage_not_the_sum`, `other_choices`.
+
+    Plain text is cut out of its events where what surrounds it stays the same. `lessons` is how often it is tried
+    to learn what that is; with 0 every event is parsed, and the result is the same.
     """
 
     __slots__ = (
         "_decode",
         "_finish",
+        "_lessons",
         "_reasoning_beside",
         "_response_id",
+        "_template",
         "_tools",
         "_usage",
         "anomalies",
@@ -52,8 +60,12 @@ class ChunkFolder:
         "model",
     )
 
-    def __init__(self, decode: Callable[[bytes], object], *, reasoning_beside: bool = False) -> None:
+    def __init__(
+        self, decode: Callable[[bytes], object], *, reasoning_beside: bool = False, lessons: int = LESSONS
+    ) -> None:
         self._decode = decode
+        self._lessons = lessons
+        self._template: Template | None = None
         self._reasoning_beside = reasoning_beside
         self._finish = ""
         self._usage: ProviderUsage | None = None
@@ -69,16 +81,19 @@ class ChunkFolder:
         """Whether a finish reason came: from now on the answer is whole, with `[DONE]` or without."""
         return bool(self._finish)
 
-    def feed(self, payloads: Iterable[bytes]) -> list[ModelEvent]:
+    def feed(self, payloads: Sequence[bytes]) -> list[ModelEvent]:
         """Folds the data of events that arrived together. Role-only and empty deltas give nothing."""
         batch = _Batch(self._tools)
+        position = 0
         try:
-            for payload in payloads:
-                if self.done or payload == DONE:
-                    self.done = True
-                    break
-                if payload:
-                    self._fold(payload, batch)
+            while position < len(payloads) and not self.done:
+                template = self._template
+                if template is not None and (texts := template.cut(payloads, position)):
+                    batch.add_texts(_RANKS[template.field], texts)
+                    position += len(texts)
+                else:
+                    self._feed_one(payloads[position], batch)
+                    position += 1
         except GatewayError as failure:
             self.failure, self.done = failure, True
         return batch.close()
@@ -91,6 +106,15 @@ class ChunkFolder:
         if finish is None:
             raise protocol_failure("unknown_finish_reason")
         return Finished(finish, self.model)
+
+    def _feed_one(self, payload: bytes, batch: "_Batch") -> None:
+        if payload == DONE:
+            self.done = True
+        elif payload:
+            self._fold(payload, batch)
+            if self._lessons and not (self._template and self._template.fits(payload)):
+                self._lessons -= 1
+                self._template = learn(payload, self._decode) or self._template
 
     def _fold(self, payload: bytes, batch: "_Batch") -> None:
         try:
@@ -144,14 +168,20 @@ class ChunkFolder:
 class _Batch:
     """What one `feed` collects: pieces of text until something else comes, then events."""
 
-    __slots__ = ("_count", "_events", "_pieces", "_rank", "_tools", "usage")
+    __slots__ = ("_count", "_events", "_pieces", "_rank", "_texts", "_tools", "usage")
 
     def __init__(self, tools: ToolCallFold) -> None:
         self._tools = tools
         self._events: list[ModelEvent] = []
-        self._pieces: tuple[list[str], list[str], list[str]] = ([], [], [])
+        self._texts = ["", "", ""]  # by rank, of the delta being collected
+        self._pieces: list[str] = []  # the last of them, not joined yet
         self._rank = self._count = 0
         self.usage: ProviderUsage | None = None
+
+    def add_texts(self, rank: int, texts: Sequence[str]) -> None:
+        """Takes the texts of as many events."""
+        self._add_piece(rank, texts[0] if len(texts) == 1 else "".join(texts))
+        self._count += len(texts)
 
     def add_delta(self, delta: object) -> None:
         """Takes reasoning, text, refusal and tool calls of one delta, in this order."""
@@ -182,21 +212,31 @@ class _Batch:
         return self._events
 
     def _add_piece(self, rank: int, piece: object) -> None:
-        if piece.__class__ is not str:
+        if not isinstance(piece, str):
             raise protocol_failure("bad_schema")
-        if rank < self._rank:
-            self._flush_text()
         if self._tools.pending:
             self._flush_calls()
+        if rank != self._rank:
+            self._turn_to(rank)
+        self._pieces.append(piece)
+
+    def _turn_to(self, rank: int) -> None:
+        """A delta holds reasoning, text and refusal in this order; any other order begins a new one."""
+        if rank < self._rank:
+            self._flush_text()
+        else:
+            self._texts[self._rank] = "".join(self._pieces)
+            self._pieces.clear()
         self._rank = rank
-        self._pieces[rank].append(piece)
 
     def _flush_text(self) -> None:
-        if self._rank == 0 and not self._pieces[0]:
+        if not self._pieces:
             return
-        reasoning, text, refusal = map("".join, self._pieces)
+        self._texts[self._rank] = "".join(self._pieces)
+        reasoning, text, refusal = self._texts
         self._events.append(TextDelta(text, reasoning, refusal, self._count))
-        self._pieces = ([], [], [])
+        self._texts = ["", "", ""]
+        self._pieces.clear()
         self._rank = self._count = 0
 
     def _flush_calls(self) -> None:
