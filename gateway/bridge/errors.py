@@ -123,6 +123,7 @@ _NAMES = (
     ("generation.stop", "stop"),
     ("search.only_domains", "tools.filters.allowed_domains"),
     ("search.providers", "knowledge_id"),
+    ("options.providers", "knowledge_id"),
     ("search.", "web_search_options."),
     ("turn_id", "Idempotency-Key"),
     (".parameters_json", ".function.parameters"),

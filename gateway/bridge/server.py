@@ -19,6 +19,8 @@ from gateway.bridge.tools import Tools
 # As large as the gateway's own limit for metadata: a token that is too long is judged there.
 MAX_HEADER_BYTES = 16_384
 KEEPALIVE_S = 75.0
+# How long the rest of a refused body is read, so that its sender can still read the refusal.
+LINGER_S = 1.0
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - translated, not listened on
 
 
@@ -110,6 +112,7 @@ class BridgePort:
             auto_decompress=False,
             max_field_size=MAX_HEADER_BYTES,
             keepalive_timeout=KEEPALIVE_S,
+            lingering_time=LINGER_S,
             shutdown_timeout=self._options.close_s,
         )
         await self._runner.setup()

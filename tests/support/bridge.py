@@ -28,8 +28,7 @@ async def bridge_before(target: str, options: BridgeOptions | None = None) -> As
     """A bridge alone; its URL."""
     port = BridgePort("127.0.0.1:0", Gateway(target), options or BridgeOptions())
     try:
-        await port.start()
-        yield port.url
+        yield f"http://127.0.0.1:{await port.start()}"
     finally:
         await port.aclose()
 
