@@ -1,7 +1,7 @@
 """What every limiter promises, run over each of them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,6 +11,9 @@ from gateway.domain.tenant import NO_LIMITS, TenantLimits
 from gateway.limits import Allowance, Hold, Limiter, Reservation, Scope, ScopeKind
 from gateway.limits.admission import LATE_MS, LEASE_MS
 from gateway.limits.memory import MemoryLimiter
+from gateway.limits.redis import RedisLimiter
+from gateway.limits.redis_script import RedisScript
+from tests.support.redis_server import redis_server, say
 
 OPEN = TenantLimits(
     requests_per_minute=0, tokens_per_minute=0, concurrent_streams=0, usd_per_day=0.0, usd_per_month=0.0
@@ -35,10 +38,22 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[MemoryLimiter], ids=["memory"])
-def limiter(request: pytest.FixtureRequest, clock: Clock) -> Limiter:
-    make: Callable[[Clock], Limiter] = request.param
-    return make(clock)
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Limiter]:
+    if request.param == "memory":
+        yield MemoryLimiter(clock)
+        return
+    url = request.getfixturevalue("redis_url")
+    say(url, "FLUSHALL")
+    script = RedisScript(url, timeout_s=30.0, connections=100)
+    yield RedisLimiter(script, "", lambda: "batch", redis_now=clock)
+    await script.aclose()
 
 
 async def standing(limiter: Limiter, limits: TenantLimits, tenant: str = "acme") -> dict[str, Allowance]:

@@ -1,0 +1,95 @@
+"""Runs `bucket.lua` in Redis: one call, in time or not at all.
+
+Nothing is tried twice (redis-py would, for seconds) and nobody waits long for a connection. One whose command was
+cut off is closed before anybody else may have it, so that no answer reaches the wrong caller.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from gateway.domain.errors import OperatorError, Reason
+
+SOURCE = Path(__file__).with_name("bucket.lua").read_text(encoding="utf-8")
+SHA = hashlib.sha1(SOURCE.encode("utf-8"), usedforsecurity=False).hexdigest()
+TIMEOUT_S = 0.05
+POOL_WAIT_S = 0.02
+CONNECTIONS = 32
+
+Word = str | bytes | int
+
+
+class Unreachable(Exception):  # noqa: N818 - the caller goes on without Redis
+    """Redis did not answer in time, or not with what was asked for; whether it did as told is unknown."""
+
+
+class RedisScript:
+    """The script in the Redis at `url`, or in the cluster that `url` is a node of."""
+
+    def __init__(
+        self, url: str, *, cluster: bool = False, timeout_s: float = TIMEOUT_S, connections: int = CONNECTIONS
+    ) -> None:
+        """Raises OperatorError for what is no Redis URL. Connects to nothing."""
+        self._timeout_s = timeout_s
+        options: dict[str, Any] = {  # Any: redis-py's own options
+            "protocol": 2,
+            "max_connections": connections,
+            # One timer goes around the whole of a call; these would be further ones inside it.
+            "socket_timeout": None,
+            "socket_connect_timeout": timeout_s,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        self._cluster: RedisCluster | None = None
+        try:
+            if cluster:
+                self._cluster = RedisCluster.from_url(url, **options)
+            else:
+                self._pool = BlockingConnectionPool.from_url(url, timeout=POOL_WAIT_S, **options)
+        except (ValueError, RedisError) as error:
+            # The URL may hold a password, so that it is not repeated.
+            raise OperatorError(Reason.INTERNAL, f"redis.url is no Redis URL ({type(error).__name__})") from None
+
+    async def run(self, keys: Sequence[str], words: Sequence[Word]) -> list[object]:
+        """What the script answers. Raises Unreachable."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                try:
+                    answer = await self.command("EVALSHA", SHA, len(keys), *keys, *words)
+                except NoScriptError:
+                    answer = await self.command("EVAL", SOURCE, len(keys), *keys, *words)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unreachable(type(error).__name__) from error
+        if not isinstance(answer, list):
+            raise Unreachable("an answer of another kind")
+        return answer
+
+    async def command(self, *words: Word) -> object:
+        """One command, without a time limit of its own; errors are redis-py's."""
+        if self._cluster is not None:
+            found: object = await self._cluster.execute_command(*words)
+            return found
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's decorator
+        try:
+            await connection.send_command(*words)
+            return await connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        try:
+            await (self._cluster.aclose() if self._cluster else self._pool.aclose())
+        except (RedisError, OSError, TimeoutError):
+            return
