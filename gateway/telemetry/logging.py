@@ -1,12 +1,16 @@
 """Logs: one JSON object a line on standard error, one line per turn, never a secret and never a prompt."""
 
+import json
 import logging
 import re
 import sys
 import time
 import traceback
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
+from typing import Any
 
+import orjson
 import structlog
 
 from gateway.domain.errors import Reason
@@ -26,7 +30,9 @@ WINDOW_S = 1.0
 def configure(level: str, style: str) -> None:
     """Sends the gateway's own log and what libraries log to standard error, through one redaction."""
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=False) if style == "console" else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=False)
+        if style == "console"
+        else structlog.processors.JSONRenderer(_to_json)
     )
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -53,9 +59,27 @@ def configure(level: str, style: str) -> None:
 def redact(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     """Masks every value that is, or holds, a secret."""
     for key, value in event.items():
-        if SECRET_NAMES.search(key) or (isinstance(value, str) and SECRET.search(value)):
+        if _names_a_secret(key) or (isinstance(value, str) and _holds_a_secret(value)):
             event[key] = MASK
     return event
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(key: str) -> bool:
+    return SECRET_NAMES.search(key) is not None
+
+
+def _holds_a_secret(value: str) -> bool:
+    """Every pattern needs a sign or a space, so most ids and words are told by one look."""
+    return not value.isalnum() and SECRET.search(value) is not None
+
+
+def _to_json(event: object, default: Callable[[Any], Any]) -> str:  # Any: json's own protocol for strange values
+    """A line of JSON; what the fast encoder refuses, such as names of files that are no UTF-8, is escaped."""
+    try:
+        return orjson.dumps(event, default=default).decode()
+    except TypeError:
+        return json.dumps(event, default=default)
 
 
 def _drop_internals(

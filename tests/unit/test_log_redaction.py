@@ -1,9 +1,13 @@
 """What must never stand in a log: whole values are masked where any part of them is a secret."""
 
+import json
+import logging
+
 import pytest
+import structlog
 
 from gateway.domain.errors import Reason
-from gateway.telemetry.logging import MASK, TurnLog, redact
+from gateway.telemetry.logging import MASK, TurnLog, configure, redact
 
 SECRETS = [
     "Bearer abc.def",
@@ -29,6 +33,20 @@ def test_a_value_that_holds_a_secret_is_masked_whole(value: str) -> None:
 def test_a_value_under_a_secret_name_is_masked(name: str) -> None:
     """Whatever it looks like."""
     assert redact(None, "info", {name: "plain"}) == {name: MASK}
+
+
+@pytest.mark.parametrize("value", [7, "é€", "a\udcff.txt", 2**70, {"k": b"bytes"}, float("nan")])
+def test_a_line_is_json_whatever_it_says(value: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log that raises would end the turn it tells of."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    configure("info", "json")
+    try:
+        structlog.get_logger().info("event", value=value)
+    finally:
+        structlog.reset_defaults()
+        root.handlers, root.level = before
+    assert json.loads(capsys.readouterr().err)["event"] == "event"
 
 
 def test_what_a_turn_says_stays() -> None:
