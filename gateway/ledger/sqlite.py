@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, Full, Queue
 from typing import Literal
 
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.receipt import Receipt
 from gateway.ledger.files import NAME, RETRY_AFTER_S, advice, connect, lock, unavailable
+from gateway.ledger.inbox import Inbox
 from gateway.ledger.rows import CLOSE, CLOSE_LOST, INSERT, SELECT, closing, opening, receipt_of
 
 WORKER_LOST = "worker_lost"
@@ -69,8 +69,7 @@ class SqliteLedger:
         self._loop = loop
         self._now = now
         self._max_waiting = max_waiting
-        # Turns are refused at `max_waiting`: the other half is for those that run and must be closed.
-        self._queue: Queue[_Item | None] = Queue(maxsize=2 * max_waiting)
+        self._inbox: Inbox[_Item | None] = Inbox(loop)
         self._waiting = 0
         self._closed = False
         self._unwritten: dict[str, Receipt] = {}
@@ -115,7 +114,7 @@ class SqliteLedger:
         if self._closed:
             return
         self._closed = True
-        await asyncio.to_thread(self._queue.put, None)
+        self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def start(self, synchronous: str, max_pages: int) -> None:
@@ -144,13 +143,11 @@ class SqliteLedger:
     def _ask(self, work: Work, must_write: Receipt | None = None) -> Waiter:
         if self._closed:
             raise _refusal("the ledger is closed")
-        if must_write is None and self._waiting >= self._max_waiting:
+        # Turns are refused at `max_waiting`: the other half is for those that run and must be closed.
+        if self._waiting >= (self._max_waiting if must_write is None else 2 * self._max_waiting):
             raise _refusal(f"{self._waiting} operations wait for the disk already")
         waiter: Waiter = self._loop.create_future()
-        try:
-            self._queue.put_nowait((waiter, work, must_write))
-        except Full:
-            raise _refusal(f"{self._waiting} operations wait for the disk already") from None
+        self._inbox.put((waiter, work, must_write))
         self._waiting += 1
         return waiter
 
@@ -177,17 +174,9 @@ class SqliteLedger:
         os.close(self._lock)
 
     def _next_group(self) -> tuple[list[_Item], bool]:
-        group: list[_Item] = []
-        item = self._queue.get()
-        while item is not None:
-            group.append(item)
-            if len(group) == _GROUP:
-                return group, False
-            try:
-                item = self._queue.get_nowait()
-            except Empty:
-                return group, False
-        return group, True
+        """What is to be written together, and whether it is the last: nothing follows None."""
+        taken = self._inbox.take(_GROUP)
+        return [item for item in taken if item is not None], taken[-1] is None
 
     def _write(self, group: list[_Item]) -> list[Outcome]:
         """All in one transaction; if that fails each in its own, so that one that can be done is done."""
