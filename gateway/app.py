@@ -4,24 +4,21 @@ import gc
 import hashlib
 import hmac
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from google.protobuf.internal import api_implementation
 
-from gateway import __version__, http_port, identity, plugins
+from gateway import __version__, http_port, identity, metering, plugins
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.record import TurnRecord
 from gateway.domain.tenant import Tenant
-from gateway.ledger.sqlite import SqliteLedger, open_ledger
+from gateway.ledger.sqlite import open_ledger
 from gateway.limits.billing import BrokenStream
-from gateway.limits.memory import MemoryLimiter
 from gateway.limits.price_book import BookError
 from gateway.limits.price_file import read_book
 from gateway.limits.pricing import PriceBook
@@ -128,8 +125,7 @@ async def build_stations(settings: Settings, observer: Observer, stack: AsyncExi
     # The ledger comes first: it keeps a second gateway out of the same data directory.
     ledger = await open_ledger(settings.data_dir)
     stack.push_async_callback(ledger.aclose)
-    limiter = MemoryLimiter(time.time, time.monotonic)
-    await restore(limiter, ledger, settings)
+    limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id))
     catalogue = Catalogue(await model_providers(settings, stack))
     return Stations(
         catalogue=catalogue,
@@ -222,17 +218,6 @@ def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:
             [f"{path or 'prices'}: no price for the model {name}; add a [[models]] entry" for name in unpriced]
         )
     return book
-
-
-async def restore(limiter: MemoryLimiter, ledger: SqliteLedger, settings: Settings) -> None:
-    """Books what tenants had spent this day and month before this process started."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    by_day = await ledger.spent_since(today.timestamp())
-    by_month = await ledger.spent_since(today.replace(day=1).timestamp())
-    for name, spent in by_month.items():
-        tenant = settings.tenants.get(name)
-        if tenant is not None:
-            limiter.restore(name, tenant.limits, by_day.get(name, 0), spent)
 
 
 def patience(settings: Settings) -> Patience:

@@ -41,6 +41,13 @@ def url(value: str) -> str | None:
     return None
 
 
+def redis_url(value: str) -> str | None:
+    """The URL of a Redis; it may hold a password, so that it is not repeated."""
+    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        return "it is not a Redis URL, for example redis://127.0.0.1:6379/0 or rediss://:password@host:6380/0"
+    return None
+
+
 def is_plaintext(address: str) -> bool:
     """Whether a URL sends what it carries unencrypted to another machine."""
     parts = urlsplit(address)

@@ -89,9 +89,13 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """What workers and replicas share; without a URL everything stays in this process."""
+    """What workers and replicas share; without a URL everything stays in this process.
 
-    url: str = setting("", secret=True)
+    `cluster` says that the URL is a node of a Redis Cluster.
+    """
+
+    url: str = setting("", secret=True, check=schema.redis_url)
+    cluster: bool = setting(False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Upkeep:
         self._untold: list[Batch] = []
         self._books: dict[str, Spent] = {}
         self._beat_at = ticks()
+        self._looking = asyncio.Lock()
         self.workers = 1
         """How many workers lived when Redis was last heard."""
 
@@ -80,13 +81,14 @@ class Upkeep:
 
     async def look(self) -> None:
         """One look. The first thing that Redis does not answer ends it."""
-        try:
-            if self._link.lost or self._ticks() >= self._beat_at:
-                await self._beat()
-            await self._tell()
-        except Unreachable:
-            return
-        self._link.found()
+        async with self._looking:
+            try:
+                if self._link.lost or self._ticks() >= self._beat_at:
+                    await self._beat()
+                await self._tell()
+            except Unreachable:
+                return
+            self._link.found()
 
     async def leave(self) -> None:
         """This worker ends: Redis hears what it can."""

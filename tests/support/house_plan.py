@@ -22,6 +22,7 @@ ROOM_OF = {
     "plugins": "configuration",
     "identity": "app",
     "http_port": "app",
+    "metering": "app",
     "__main__": "cli",
 }
 EVERYTHING = {"everything"}
