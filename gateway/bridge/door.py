@@ -110,8 +110,10 @@ def refusal_response(refusal: Refusal, request: web.Request, more: "dict[str, st
     if more and "Allow" in more:
         found["Allow"] = more["Allow"]
     response = json_response(body(refusal), refusal.status, found.items())
-    if refusal.reason == "DRAINING" or refusal.status in (408, 413):
-        # 408 and 413: what is left of the body would be read as the next request.
+    leaving = refusal.status == 503 and refusal.reason in ("", "DRAINING")
+    if leaving or refusal.status in (408, 413):
+        # A caller of a gateway that goes away shall find another one; and what is left of a body that was not read
+        # would be taken for the next request.
         response.force_close()
     return response
 
