@@ -45,6 +45,8 @@ class RedisScript:
             "socket_timeout": None,
             "socket_connect_timeout": timeout_s,
             "retry": Retry(NoBackoff(), 0),
+            # A new connection asks for what it was opened for, and does not introduce itself first.
+            "driver_info": None,
         }
         self._cluster: RedisCluster | None = None
         try:
