@@ -5,12 +5,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 START_S = 10.0
+SLOTS = 16_384
 MISSING = "redis-server is not installed; on Debian and Ubuntu: apt-get install redis-server"
 
 
@@ -59,3 +60,27 @@ def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
             pass
         time.sleep(0.01)
     raise RuntimeError(f"redis-server did not start on port {port}")
+
+
+@contextmanager
+def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[str]:
+    """The URL of one node of a cluster whose slots are spread evenly; it is up."""
+    with ExitStack() as stack:
+        ports = [(free_port(), free_port()) for _ in range(nodes)]
+        urls = [
+            stack.enter_context(
+                redis_server(folder / str(port), "--cluster-enabled", "yes", "--cluster-port", str(bus), port=port)
+            )
+            for port, bus in ports
+        ]
+        edges = [SLOTS * node // nodes for node in range(nodes + 1)]
+        for url, first, end in zip(urls, edges, edges[1:], strict=False):
+            say(url, "CLUSTER", "ADDSLOTSRANGE", str(first), str(end - 1))
+        for port, bus in ports[1:]:
+            say(urls[0], "CLUSTER", "MEET", "127.0.0.1", str(port), str(bus))
+        until = time.monotonic() + START_S
+        while not all(b"cluster_state:ok" in say(url, "CLUSTER", "INFO") for url in urls):
+            if time.monotonic() > until:
+                raise RuntimeError("the cluster did not come up")
+            time.sleep(0.02)
+        yield urls[0]
