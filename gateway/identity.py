@@ -11,10 +11,12 @@ from gateway import settings as configuration
 from gateway import trust
 from gateway.auth import Authenticator
 from gateway.auth.api_key import ApiKeyAuthenticator, ApiKeyFile
+from gateway.auth.certificate import CertificateAuthenticator, Holder, read_file_identity
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.auth.development import AllowMissing, development_caller
 from gateway.auth.dispatch import ByCredentialKind
 from gateway.auth.endpoint import DiscoveredJwks, Jwks
+from gateway.auth.introspection import Endpoint, OpaqueAuthenticator, OpaqueIssuer
 from gateway.auth.jwks import RemoteKeys
 from gateway.auth.jwks_file import FileKeys
 from gateway.auth.jwt import Issuer, JwtAuthenticator
@@ -24,6 +26,7 @@ from gateway.auth.shared_revocations import SharedRevocations
 from gateway.auth.snapshot import FileSnapshot
 from gateway.auth.withheld import WithheldScopes
 from gateway.domain.call import Caller
+from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.tenant import Tenants
 from gateway.settings import Settings
 from gateway.trust import TrustedIssuer
@@ -64,8 +67,15 @@ async def opened(
             issuers.append(own.trusted)
         tokens = JwtAuthenticator(issuers, revoked=revocations)
         stack.push_async_callback(tokens.aclose)
-        keys = ApiKeyAuthenticator(ApiKeyFile(settings.data_dir), revoked=revocations)
-        chosen: Authenticator = WithheldScopes(ByCredentialKind(keys, tokens), lambda: revocations.current)
+        opaque = _opaque(settings, revocations)
+        stack.push_async_callback(opaque.aclose)
+        kinds = ByCredentialKind(
+            ApiKeyAuthenticator(ApiKeyFile(settings.data_dir), revoked=revocations),
+            tokens,
+            opaque=opaque,
+            certificates=_certificates(settings, revocations),
+        )
+        chosen: Authenticator = WithheldScopes(kinds, lambda: revocations.current)
         if dev:
             chosen = AllowMissing(chosen, lambda: development_caller(time.time()))
         tokens.start()
@@ -108,6 +118,42 @@ def _keys(issuer: TrustedIssuer) -> KeySource:
     if issuer.jwks_url:
         return RemoteKeys(issuer.policy, Jwks(issuer.jwks_url, plain).load)
     return RemoteKeys(issuer.policy, DiscoveredJwks(issuer.policy.issuer, allow_plaintext=plain).load)
+
+
+def _opaque(settings: Settings, revoked: IsRevoked) -> OpaqueAuthenticator:
+    return OpaqueAuthenticator(
+        [
+            OpaqueIssuer(
+                one.policy,
+                Endpoint(
+                    one.introspection.url,
+                    one.introspection.client_id,
+                    one.introspection.client_secret,
+                    one.allow_plaintext,
+                ).ask,
+                one.introspection.prefix,
+                one.introspection.audience_optional,
+            )
+            for one in settings.issuers
+            if one.introspection is not None
+        ],
+        revoked=revoked,
+    )
+
+
+def _certificates(settings: Settings, revoked: IsRevoked) -> CertificateAuthenticator:
+    """Raises OperatorError for the bridge's own certificate: who shows the bridge nothing would be its holder."""
+    own = settings.http.gateway_certificate
+    if own and settings.certificates:
+        identity = read_file_identity(Path(own))
+        if any(one.identity == identity for one in settings.certificates):
+            raise OperatorError(
+                Reason.INTERNAL,
+                f"[certificates] lists {identity}, the HTTP bridge's own certificate; remove it: it passes "
+                "on the credentials of its callers and has none itself",
+            )
+    holders = {one.identity: Holder(one.name, one.tenant, frozenset(one.scopes)) for one in settings.certificates}
+    return CertificateAuthenticator(holders, revoked=revoked)
 
 
 def _tenants(settings: Settings) -> Callable[[], Tenants]:

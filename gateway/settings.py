@@ -32,6 +32,9 @@ from gateway.sections import (
 from gateway.tenancy import read_tenants
 from gateway.trust import CertificateCaller, TrustedIssuer, read_certificates, read_issuers
 
+CIPHER_SUITES = "GRPC_SSL_CIPHER_SUITES"
+NO_TLS12_SUITE = "ECDHE-PSK-CHACHA20-POLY1305"
+
 
 class ConfigurationError(Exception):
     """The configuration cannot be used; `faults` says everything that is wrong with it."""
@@ -99,6 +102,17 @@ def load(path: str | None = None, environment: Mapping[str, str] | None = None) 
     if faults:
         raise ConfigurationError(faults)
     return settings
+
+
+def tls13_environment(settings: Settings) -> dict[str, str] | None:
+    """The environment for a process that serves TLS 1.3 alone, or None where this one does or need not.
+
+    gRPC has no option for it, and reads the variable once, when it is loaded: a suite that no server has leaves
+    nothing of TLS 1.2 (https://github.com/grpc/grpc/issues/37305).
+    """
+    if not settings.grpc.tls13_only or os.environ.get(CIPHER_SUITES) == NO_TLS12_SUITE:
+        return None
+    return {**os.environ, CIPHER_SUITES: NO_TLS12_SUITE}
 
 
 def parse_tenants(content: bytes) -> Tenants:

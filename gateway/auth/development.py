@@ -18,7 +18,7 @@ class AllowMissing:
         self._caller_factory = caller_factory
 
     async def authenticate(self, credentials: Credentials) -> Caller:
-        if credentials.bearer is None:
+        if credentials.bearer is None and credentials.certificate is None:
             return self._caller_factory()
         return await self._inner.authenticate(credentials)
 

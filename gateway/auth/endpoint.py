@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -93,8 +94,17 @@ class DiscoveredJwks:
             raise FetchError(f"{url}: {error}") from error
 
 
-async def fetch(url: str, tls: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S) -> bytes:
-    """At most 64 KiB from `url`, all of it within `timeout_s`. Raises FetchError for every way that goes wrong.
+async def fetch(
+    url: str,
+    tls: ssl.SSLContext | None = None,
+    timeout_s: float = TIMEOUT_S,
+    *,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
+    """At most 64 KiB from `url`, all of it within `timeout_s`; a `form` is posted.
+
+    Raises FetchError for every way that goes wrong.
 
     Each fetch has a session of its own: one connection every few minutes needs no pool, and nothing stays open.
     """
@@ -106,7 +116,14 @@ async def fetch(url: str, tls: ssl.SSLContext | None = None, timeout_s: float = 
                 auto_decompress=False,
                 headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             ) as session,
-            session.get(url, allow_redirects=False, ssl=tls or True) as response,
+            session.request(
+                "GET" if form is None else "POST",
+                url,
+                data=form,
+                headers=headers,
+                allow_redirects=False,
+                ssl=tls or True,
+            ) as response,
         ):
             if response.status != 200:
                 raise FetchError(f"{url} answered {response.status}")

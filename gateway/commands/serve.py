@@ -37,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
     except settings.ConfigurationError as error:
         sys.stderr.write("".join(f"gateway serve: {fault}\n" for fault in error.faults))
         return 2
+    environment = settings.tls13_environment(loaded)
+    if environment is not None:
+        # gRPC was loaded with this file and has read its variables: the same command begins again.
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - no shell
     telemetry_logging.configure(loaded.log.level, loaded.log.format)
     try:
         return uvloop.run(serve(loaded, dev=args.dev))

@@ -22,9 +22,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the caller showed: the bearer token as sent, or None when there was none."""
+    """What the caller showed: the bearer token as sent, or None when there was none.
+
+    `certificate` is the client certificate (PEM) that the TLS handshake verified; a bearer token comes before it.
+    """
 
     bearer: str | None = field(repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

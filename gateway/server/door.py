@@ -127,9 +127,9 @@ class Door:
             self._observer.broke(method, request_id, error)
             raise internal() from error
 
-    async def authenticate(self, bearer: str | None) -> Caller:
-        """The caller behind a bearer token. Raises as `Authenticator.authenticate` does."""
-        return await self._authenticator.authenticate(Credentials(bearer))
+    async def authenticate(self, bearer: str | None, certificate: bytes | None = None) -> Caller:
+        """The caller behind a bearer token or certificate. Raises as `Authenticator.authenticate` does."""
+        return await self._authenticator.authenticate(Credentials(bearer, certificate))
 
     def permit(self, method: str, caller: Caller) -> Tenant:
         """The caller's tenant as it stands now. Raises CallerError: SCOPE_MISSING, TENANT_SUSPENDED."""
@@ -151,7 +151,8 @@ class Door:
             raise invalid("", f"more than {MAX_METADATA_KEYS} metadata keys")
         if self.draining:
             raise GatewayError(Reason.DRAINING, "this server is shutting down; call again", retry_after_s=0.0)
-        caller = await self.authenticate(_bearer(metadata))
+        bearer = _bearer(metadata)
+        caller = await self.authenticate(bearer, _certificate(context) if bearer is None else None)
         tenant = self.permit(method, caller)
         remaining = context.time_remaining()
         limit_s = self._total_s if remaining is None else min(max(remaining, 0.0), self._total_s)
@@ -216,6 +217,12 @@ def _bearer(metadata: grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...]) -
     if len(values) > 1 or scheme.lower() != "bearer" or not token.isprintable() or not token:
         raise CallerError(Reason.TOKEN_INVALID, "invalid_token")
     return token
+
+
+def _certificate(context: Context) -> bytes | None:
+    """The client certificate that the handshake verified, if the port asks for one."""
+    shown = context.auth_context().get("x509_pem_cert")
+    return next(iter(shown), None) if shown else None
 
 
 def _text(metadata: grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...], name: str) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from operator import methodcaller
-from pathlib import Path
 from typing import Any, Self
 
 import grpc
@@ -19,6 +18,7 @@ from gateway.sections import Grpc
 from gateway.server.door import Context, Door, Handler, Malformed, OpenHandler
 from gateway.server.health import Health
 from gateway.server.running import Running
+from gateway.server.tls import ServerCertificate
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 HEALTH = "grpc.health.v1.Health"
@@ -128,15 +128,7 @@ class GrpcServer:
 def _credentials(settings: Grpc) -> grpc.ServerCredentials | None:
     if not settings.certificate:
         return None
-    try:
-        key, certificate = Path(settings.private_key).read_bytes(), Path(settings.certificate).read_bytes()
-        ca = Path(settings.client_ca).read_bytes() if settings.client_ca else None
-    except OSError as error:
-        raise OperatorError(
-            Reason.INTERNAL,
-            f"cannot read {error.filename} ({error.strerror}); check the [grpc] certificate settings",
-        ) from error
-    return grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=ca is not None)
+    return ServerCertificate(settings).credentials()
 
 
 def _handlers(service: str, methods: Mapping[str, Method], door: Door) -> grpc.GenericRpcHandler:
