@@ -16,7 +16,7 @@ from tests.bench.measures import (
     plain_calls,
 )
 from tests.bench.summary import ratio, with_range
-from tests.bench.targets import Start, bare, direct, ours
+from tests.bench.targets import Start, bare, bridged, direct, ours
 
 Samples = dict[str, dict[str, list[float]]]
 """By target, then by number: one value for each repeat."""
@@ -81,6 +81,23 @@ ROWS = (
     Row(
         "first-token-among", first_token_among, (ours, bare, direct), _first_token_lines("100 others running", "")
     ),
+    Row(
+        "paced-http",
+        paced,
+        (bridged,),
+        (
+            Line("over HTTP: CPU per event, 300 streams, 30 ms gaps (µs)", "cpu_us", "≤ 40 more than by gRPC"),
+            Line("over HTTP: delay of an event, 300 streams, p50 (ms)", "delay_p50_ms"),
+            Line("over HTTP: delay of an event, 300 streams, p99 (ms)", "delay_p99_ms"),
+        ),
+    ),
+    Row(
+        "long-burst-http",
+        long_burst,
+        (bridged,),
+        (Line("over HTTP: CPU per event, 200 at once each 100 ms, 16 long streams (µs)", "cpu_us"),),
+    ),
+    Row("first-token-http", first_token, (bridged, direct), _first_token_lines("one stream over HTTP", "")),
     Row(
         "plain",
         plain_calls,
@@ -188,7 +205,7 @@ def _cells(line: Line, values: Callable[[str], list[float]]) -> list[str]:
 def _values(line: Line, target: str, samples: Samples) -> list[float]:
     found = samples.get(target, {}).get(line.number, [])
     less = samples.get("direct", {}).get(line.number, [])
-    if line.added and target != "direct":
+    if found and line.added and target != "direct":
         # Repeats are interleaved, so each is held against the direct one of the same moment.
         return [value - without for value, without in zip(found, less, strict=True)]
     return found

@@ -17,6 +17,8 @@ from tests.bench.upstream_client import Upstream
 CONFIG = """
 [grpc]
 address = "127.0.0.1:0"
+[http]
+address = "127.0.0.1:0"
 [metrics]
 address = "127.0.0.1:0"
 [tenant_defaults.limits]
@@ -43,7 +45,7 @@ Start = Callable[[Upstream, Path], "contextmanager[Target]"]
 
 
 @contextmanager
-def ours(upstream: Upstream, folder: Path) -> Iterator[Target]:
+def started(upstream: Upstream, folder: Path) -> Iterator[Child]:
     """`gateway serve --dev` with everything on: token, limits, receipt, metrics, a log line per turn."""
     data, config = folder / "data", folder / "gateway.toml"
     config.write_text(CONFIG, encoding="utf-8")
@@ -55,10 +57,26 @@ def ours(upstream: Upstream, folder: Path) -> Iterator[Target]:
         **upstream.trust,
     }
     with Child(command, cores()[0], folder / "gateway.log", environment) as child:
+        yield child
+
+
+@contextmanager
+def ours(upstream: Upstream, folder: Path) -> Iterator[Target]:
+    """Our gateway, asked by gRPC."""
+    with started(upstream, folder) as child:
         address = child.expect(r"listens on ([\d.]+:\d+)")[1]
         child.expect("Inference/Generate")
-        credential = (data / "dev-token").read_text(encoding="utf-8").strip()
+        credential = (folder / "data" / "dev-token").read_text(encoding="utf-8").strip()
         yield Target("gateway", child.pid, address, "grpc", credential)
+
+
+@contextmanager
+def bridged(upstream: Upstream, folder: Path) -> Iterator[Target]:
+    """The same gateway, asked over its HTTP bridge, which runs in the same process and on the same core."""
+    with started(upstream, folder) as child:
+        address = child.expect(r"base URL http://([\d.]+:\d+)/v1")[1]
+        credential = (folder / "data" / "dev-token").read_text(encoding="utf-8").strip()
+        yield Target("gateway", child.pid, address, "sse", credential)
 
 
 @contextmanager
