@@ -37,9 +37,12 @@ def command(name: str, package: str = "") -> str:
 
 
 def go_tool(name: str) -> str:
-    """The path of a tool of PACKAGES, compiled into .cache/tools when it is not there yet."""
-    if found := shutil.which(name) or shutil.which(TOOLS / name):
-        return str(found)
+    """The path of a tool of PACKAGES, compiled into .cache/tools when it is not there yet.
+
+    One of the machine's own may be another program of that name, as `yq` often is, so it is not taken.
+    """
+    if (TOOLS / name).is_file():
+        return str(TOOLS / name)
     command("go")
     done = subprocess.run(
         ["go", "install", PACKAGES[name]], env=GO_ENVIRONMENT, capture_output=True, text=True, check=False
