@@ -109,11 +109,14 @@ async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
             metrics_port = await port.start()
         grpc_port = await server.start()
         # The bridge outlives the drain, so that its callers hear how their answers end.
-        bridge = http_port.beside(settings, grpc_port, user_secret(settings))
+        tokens = identity.OwnTokens(settings, known, issuer)
+        bridge = http_port.beside(settings, grpc_port, user_secret(settings), tokens.routes())
         if bridge is not None:
             stack.push_async_callback(bridge.aclose)
         stack.push_async_callback(server.drain)
         http = await http_port.started(bridge, settings.http.address)
+        if bridge is not None:
+            tokens.serve_at(bridge.url)
         # What lives as long as the process is never looked at again by the collector.
         gc.collect()
         gc.freeze()

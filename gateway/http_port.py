@@ -1,7 +1,9 @@
 """The HTTP bridge as the settings want it: beside the gateway in one process, or alone before others."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from aiohttp import web
 from cryptography import x509
 
 from gateway.bridge import BridgeOptions, Gateway, Moderation
@@ -13,11 +15,17 @@ from gateway_client.settings import ClientSettings
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - translated, not listened on
 
 
-def beside(settings: Settings, grpc_port: int, secret: bytes) -> BridgePort | None:
-    """The bridge of this process, not started; None where it is switched off. Raises OperatorError."""
+def beside(
+    settings: Settings, grpc_port: int, secret: bytes, more: Iterable[web.AbstractRouteDef] = ()
+) -> BridgePort | None:
+    """The bridge of this process, not started; None where it is switched off. `more` are routes beside its own.
+
+    Raises OperatorError.
+    """
     if not settings.http.address:
         return None
-    return BridgePort(settings.http.address, own_gateway(settings, grpc_port), options(settings, secret))
+    gateway = own_gateway(settings, grpc_port)
+    return BridgePort(settings.http.address, gateway, options(settings, secret), more)
 
 
 async def started(bridge: BridgePort | None, address: str) -> int:

@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiohttp import web
+
 from gateway import settings as configuration
 from gateway import trust
-from gateway.auth import Authenticator
+from gateway.auth import Authenticator, issuer_http
 from gateway.auth.api_key import ApiKeyAuthenticator, ApiKeyFile
 from gateway.auth.certificate import CertificateAuthenticator, Holder, read_file_identity
+from gateway.auth.clients import ClientFile, KnownClients
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.auth.development import AllowMissing, development_caller
 from gateway.auth.dispatch import ByCredentialKind
@@ -80,6 +83,37 @@ async def opened(
             chosen = AllowMissing(chosen, lambda: development_caller(time.time()))
         tokens.start()
         yield Identity(chosen, tokens, _tenants(settings))
+
+
+class OwnTokens:
+    """The tokens that the HTTP port issues, where the gateway has an issuer of its own.
+
+    The port's URL is their `iss`, so that whoever finds the issuer by discovery finds the one that was asked.
+    """
+
+    def __init__(self, settings: Settings, known: Identity, issuer: DevIssuer | None) -> None:
+        self._settings = settings
+        self._known = known
+        self._issuer = issuer
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the HTTP port answers for them. Raises OperatorError."""
+        if self._issuer is None:
+            return []
+        clients = KnownClients(ClientFile(self._settings.data_dir))
+        return issuer_http.routes(self._current, clients, self._settings.issuer.token_ttl_s)
+
+    def serve_at(self, url: str) -> None:
+        """The port listens at `url`. Raises OperatorError."""
+        if self._issuer is not None and not self._settings.issuer.enabled:
+            # The development issuer has a name of its own, for tokens that are minted without a port.
+            self._issuer = DevIssuer(self._settings.data_dir, issuer=url)
+            self._known.tokens.trust(self._issuer.trusted)
+
+    def _current(self) -> DevIssuer:
+        if self._issuer is None:
+            raise OperatorError(Reason.INTERNAL, "there is no issuer")
+        return self._issuer
 
 
 def own_issuer(settings: Settings, *, dev: bool) -> DevIssuer | None:

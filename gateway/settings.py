@@ -220,6 +220,10 @@ def _check_places(settings: Settings) -> tuple[tuple[object, str], ...]:
             issuer.enabled and not issuer.audience,
             "issuer.audience: missing; give the name of this gateway in its tokens, like its gRPC URL",
         ),
+        (
+            issuer.enabled and not settings.http.address,
+            "http.address: missing; the issuer answers on the HTTP port",
+        ),
         (not settings.data.dir, "data.dir: must not be empty"),
         (
             schema.is_plaintext(deepseek.base_url) and not deepseek.allow_plaintext,

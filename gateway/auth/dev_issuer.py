@@ -85,6 +85,11 @@ class DevIssuer:
         """The `iss` of its tokens."""
         return self._policy.issuer
 
+    @property
+    def audience(self) -> str:
+        """The `aud` of its tokens."""
+        return self._audience
+
     def follow(self) -> None:
         """Uses the keys as they are in the directory now."""
         if self._keys.follow():

@@ -53,6 +53,10 @@ class JwtAuthenticator:
         self._now = now
         self._verified = VerifiedTokens(remembered)
 
+    def trust(self, issuer: Issuer) -> None:
+        """One more issuer from now on, in place of one of the same name."""
+        self._issuers[issuer.policy.issuer] = issuer
+
     @property
     def ready(self) -> bool:
         """Whether tokens of every issuer can be verified."""

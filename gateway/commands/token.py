@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 import time
+from pathlib import Path
 
 from gateway import settings
 from gateway.auth.dev_issuer import DevIssuer
@@ -25,19 +26,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ttl", type=ttl_seconds, default=3600, help="how long it lasts: 90s, 15m, 1h; at most 24h (default: 1h)"
     )
+    parser.add_argument("--config", default=None, help="the TOML file (GATEWAY_CONFIG)")
     parser.add_argument("--data-dir", default=None, help="where the issuer keeps its key (GATEWAY_DATA_DIR)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the token, or says on standard error what is wrong and returns 2."""
     try:
-        issuer = DevIssuer(settings.data_dir(args.data_dir))
+        loaded = settings.load(args.config)
+        issuer = issuer_of(loaded, Path(args.data_dir or loaded.data.dir))
         token = issuer.mint(args.tenant, args.scope, args.subject, args.ttl, time.time())
+    except settings.ConfigurationError as error:
+        sys.stderr.write("".join(f"gateway token: {fault}\n" for fault in error.faults))
+        return 2
     except GatewayError as error:
         sys.stderr.write(f"gateway token: {error.message}\n")
         return 2
     sys.stdout.write(f"{token}\n")
     return 0
+
+
+def issuer_of(loaded: settings.Settings, data_dir: Path) -> DevIssuer:
+    """The issuer that a gateway of these settings trusts. Raises OperatorError."""
+    own = loaded.issuer
+    return DevIssuer(data_dir, issuer=own.url, audience=own.audience) if own.enabled else DevIssuer(data_dir)
 
 
 def ttl_seconds(text: str) -> int:

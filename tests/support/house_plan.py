@@ -60,7 +60,10 @@ LIBRARIES = {
 # pipeline decides may rest on what stations decide.
 PURE = {
     *(f"gateway/pipeline/{name}.py" for name in ("bill", "job", "meter", "plan")),
-    *(f"gateway/auth/{name}.py" for name in ("claims", "keys", "policy", "refusal")),
+    *(
+        f"gateway/auth/{name}.py"
+        for name in ("claims", "introspected", "keys", "policy", "refusal", "revocation", "token_request")
+    ),
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "catalogue")),
     *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "support", "tokens")),
