@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.protobuf.internal import api_implementation
 
-from gateway import __version__, http_port, identity, metering, plugins
+from gateway import __version__, http_port, identity, metering, searching
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.domain.errors import OperatorError, Reason
@@ -26,10 +26,7 @@ from gateway.models import ModelProvider, deepseek, embedded
 from gateway.models.catalogue import Catalogue
 from gateway.pipeline import Pipeline, Stations
 from gateway.pipeline.attempt import Patience
-from gateway.search import ProviderOptions, SearchProvider, Shared
-from gateway.search.enrich import Enricher
-from gateway.search.vendor_http import VendorHttp
-from gateway.sections import SearchEndpoint
+from gateway.pipeline.extracting import Extracting
 from gateway.server.account import Account
 from gateway.server.converse import Converse
 from gateway.server.door import Door, DoorObserver
@@ -130,11 +127,13 @@ async def build_stations(settings: Settings, observer: Observer, stack: AsyncExi
     stack.push_async_callback(ledger.aclose)
     limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id))
     catalogue = Catalogue(await model_providers(settings, stack))
+    search = await searching.opened(settings, stack)
     return Stations(
         catalogue=catalogue,
         limiter=limiter,
         ledger=ledger,
-        searcher=Enricher(await search_providers(settings, stack), settings.search.timeout_s),
+        searcher=search.searcher,
+        extractor=search.extractor,
         prices=price_book(settings, catalogue),
         observer=observer,
         patience=patience(settings),
@@ -166,7 +165,8 @@ def build_server(
     )
     inference = Inference(pipeline, running, heartbeat_s, new_id)
     account = Account(stations.limiter, stations.ledger)
-    services = methods(inference, converse, Search(pipeline), account)
+    search = Search(pipeline, Extracting(stations.extractor, stations.limiter, new_id))
+    services = methods(inference, converse, search, account)
     return GrpcServer(settings.grpc, door, running, services, open_reflection=open_reflection)
 
 
@@ -185,30 +185,6 @@ async def model_providers(settings: Settings, stack: AsyncExitStack) -> list[Mod
     for provider in providers:
         stack.push_async_callback(provider.aclose)
     return providers
-
-
-async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[str, SearchProvider]:
-    """The search providers of the settings, in order of preference."""
-    providers: dict[str, SearchProvider] = {}
-    shared = Shared(settings.data_dir, await stack.enter_async_context(VendorHttp()))
-    for name in settings.search.providers:
-        options = provider_options(settings, name)
-        provider: SearchProvider = await plugins.load("gateway.search", name).create(options, shared)
-        stack.push_async_callback(provider.aclose)
-        providers[name] = provider
-    return providers
-
-
-def provider_options(settings: Settings, name: str) -> ProviderOptions:
-    """What the operator said about one search provider; DeepSeek's own is called with the key of its chat."""
-    endpoint, chat = settings.search_endpoints.get(name, SearchEndpoint()), settings.deepseek
-    own = name == "deepseek" and not endpoint.key and not endpoint.url
-    return ProviderOptions(
-        key=chat.api_key if own else endpoint.key,
-        url=chat.base_url if own else endpoint.url,
-        timeout_s=endpoint.timeout_s,
-        engine=endpoint.engine,
-    )
 
 
 def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from difflib import get_close_matches
+from ipaddress import ip_network
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
@@ -52,6 +53,22 @@ def is_plaintext(address: str) -> bool:
     """Whether a URL sends what it carries unencrypted to another machine."""
     parts = urlsplit(address)
     return parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
+def ports(values: tuple[str, ...]) -> str | None:
+    """TCP ports."""
+    wrong = [value for value in values if not (value.isdecimal() and 0 < int(value) < 65_536)]
+    return f"{wrong[0]!r} is no port" if wrong else None
+
+
+def networks(values: tuple[str, ...]) -> str | None:
+    """IP networks in CIDR notation."""
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            return f"{value!r} is no network like 10.0.0.0/8 or fd00::/8"
+    return None
 
 
 def positive(value: float) -> str | None:

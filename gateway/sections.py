@@ -127,6 +127,18 @@ class SearchEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """Which pages may be fetched: ports, and networks beside the built-in table of those that are never reached.
+
+    `deny_networks` are a cluster's own ranges; `allow_networks` open exactly what they name, say an internal wiki.
+    """
+
+    ports: tuple[str, ...] = setting(("80", "443"), check=schema.ports)
+    deny_networks: tuple[str, ...] = setting((), check=schema.networks)
+    allow_networks: tuple[str, ...] = setting((), check=schema.networks)
+
+
+@dataclass(frozen=True, slots=True)
 class Timers:
     """Seconds. What each waits for is said in the documentation of timers; tests run them at 1/100."""
 

@@ -23,6 +23,7 @@ from gateway.sections import (
     Jwt,
     Log,
     Metrics,
+    Pages,
     Redis,
     Search,
     SearchEndpoint,
@@ -57,6 +58,7 @@ class Settings:
     redis: Redis = field(default_factory=Redis)
     deepseek: DeepSeek = field(default_factory=DeepSeek)
     search: Search = field(default_factory=Search)
+    pages: Pages = field(default_factory=Pages)
     search_endpoints: Mapping[str, SearchEndpoint] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     billing: Billing = field(default_factory=Billing)
@@ -84,6 +86,7 @@ SECTIONS: dict[str, type] = {
     "redis": Redis,
     "deepseek": DeepSeek,
     "search": Search,
+    "pages": Pages,
     "timers": Timers,
     "billing": Billing,
     "log": Log,

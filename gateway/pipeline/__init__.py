@@ -41,7 +41,7 @@ from gateway.pipeline.outlet import Emit, Outlet
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
 from gateway.pipeline.scopes import scopes_of
 from gateway.pipeline.watch import Watch
-from gateway.search import Findings, Question, Searcher
+from gateway.search import Extractor, Findings, Question, Searcher
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, with_evidence
 from gateway.telemetry import TurnObserver
 
@@ -54,6 +54,7 @@ class Stations:
     limiter: Limiter
     ledger: Ledger
     searcher: Searcher
+    extractor: Extractor
     prices: PriceBook
     observer: TurnObserver
     patience: Patience

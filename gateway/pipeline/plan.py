@@ -52,10 +52,6 @@ def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue) -> Plan:
     if generation.max_tokens > capped:
         notices.append(clamped("generation.max_tokens", f"lowered to {capped}", max_tokens=str(capped)))
     generation = replace(generation, max_tokens=capped)
-    if turn.search.pages:
-        notices.append(
-            clamped("search.depth", "this version reads what the search providers return, not the pages")
-        )
     estimated = prompt_tokens(turn.messages, turn.tools, generation)
     if estimated + capped > card.context_tokens:
         raise CallerError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.domain.events import SearchEvent, Source
+from gateway.domain.extraction import Extraction
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions
 from gateway.search.exchange import Exchange
@@ -126,4 +127,20 @@ class Searcher(Protocol):
 
         Raises CallerError for an unknown provider, UpstreamError(ENRICHMENT_FAILED) when a required search failed.
         """
+        ...
+
+
+class Extractor(Protocol):
+    """Reads one document as data; what it returns is material, like everything from outside."""
+
+    async def extract_url(self, url: str) -> Extraction:
+        """The document at an address.
+
+        Raises CallerError for an address that is never fetched, and one and the same
+        UpstreamError(ENRICHMENT_FAILED) for everything that goes wrong after that.
+        """
+        ...
+
+    async def extract_content(self, content: bytes, mime_type: str) -> Extraction:
+        """The document in these bytes; an empty media type is recognised. Raises CallerError."""
         ...

@@ -23,13 +23,15 @@ def is_binary(content: bytes) -> bool:
     return not any(content.startswith(mark) for mark, _ in _MARKS) and b"\0" in content[:_SNIFFED_BYTES]
 
 
-def decode(content: bytes, *, markup: bool = False) -> str:
-    """The text; never fails. `markup` lets an HTML or XML declaration say the encoding."""
+def decode(content: bytes, *, markup: bool = False, charset: str = "") -> str:
+    """The text; never fails. `charset` is what a server said; `markup` lets a declaration say the encoding."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace")
     declared = _declared(content) if markup else ""
-    for encoding in filter(None, ("utf-8", declared, "gb18030" if _looks_gb18030(content) else "")):
+    for encoding in filter(
+        None, (_wider(charset), "utf-8", declared, "gb18030" if _looks_gb18030(content) else "")
+    ):
         text = _tried(content, encoding)
         if text is not None:
             return text
@@ -39,8 +41,15 @@ def decode(content: bytes, *, markup: bool = False) -> str:
 
 def _declared(content: bytes) -> str:
     found = _DECLARED.search(content[:_DECLARATION_BYTES])
-    name = (found[1] or found[2]).decode("ascii", "replace").lower() if found else ""
-    return "gb18030" if name in {"gb2312", "gbk", "gb_2312-80"} else name
+    return _wider((found[1] or found[2]).decode("ascii", "replace")) if found else ""
+
+
+def _wider(name: str) -> str:
+    """The encoding that browsers read for a name: pages say gb2312 or latin-1 and mean more."""
+    name = name.strip().lower()
+    if name in {"gb2312", "gbk", "gb_2312-80"}:
+        return "gb18030"
+    return "cp1252" if name in {"iso-8859-1", "latin-1", "latin1", "us-ascii", "ascii"} else name
 
 
 def _tried(content: bytes, encoding: str) -> str | None:

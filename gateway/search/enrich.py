@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from gateway.domain.errors import CallerError, FieldViolation, Reason, UpstreamError
 from gateway.domain.events import SearchEvent, SearchStatus, Source
@@ -34,6 +35,14 @@ class _Outcome:
     detail: str = ""
 
 
+class PageReading(Protocol):
+    """Puts what pages say in the place of what a search engine says of them."""
+
+    async def deepen(self, sources: Sequence[Source], question: str, within_s: float) -> tuple[Source, ...]:
+        """The sources, in the same order; one whose page cannot be read stays as it was."""
+        ...
+
+
 class Enricher:
     """Searches for one turn at a time; keeps nothing between turns."""
 
@@ -43,8 +52,10 @@ class Enricher:
         timeout_s: float,
         marker: Callable[[], str] = lambda: secrets.token_hex(8),
         now: Callable[[], float] = time.time,
+        pages: PageReading | None = None,
     ) -> None:
         """`providers` in order of preference, by name; `timeout_s` is the default slice of a turn."""
+        self._pages = pages
         self._providers = dict(providers)
         self._timeout_s = timeout_s
         self._marker = marker
@@ -65,7 +76,8 @@ class Enricher:
         decision = decide(question.text, question.mode, question.previous)
         if not decision.search:
             return Findings()
-        allowed = [name for name in names if tenant.may_search_with(name)]
+        begun = time.perf_counter()
+        allowed = [name for name in names if tenant.may_search_with(name)][: options.max_calls or None]
         query = self._query(decision.query, options, tenant)
         within_s = min(options.timeout_s or self._timeout_s, question.within_s)
         outcomes = await asyncio.gather(*(self._ask(name, query, within_s) for name in allowed))
@@ -80,7 +92,11 @@ class Enricher:
                 "no search provider answered, and this turn requires a search",
                 retry_after_s=1.0,
             )
-        return self._findings(question, query, [*outcomes, *denied])
+        sources = self._fused(question, query, outcomes)
+        if options.pages and self._pages is not None and sources:
+            left = question.within_s - (time.perf_counter() - begun)
+            sources = await self._pages.deepen(sources, decision.query, left)
+        return self._findings(question, query, sources, [*outcomes, *denied])
 
     def _chosen(self, options: SearchOptions) -> list[str]:
         unknown = [name for name in options.providers if name not in self._providers]
@@ -113,16 +129,21 @@ class Enricher:
             return _Outcome(name, SearchStatus.FAILED, (), within_s, "timeout")
         except UpstreamError as error:
             return _Outcome(name, SearchStatus.FAILED, (), time.perf_counter() - begun, error.message)
-        return _Outcome(name, SearchStatus.OK, hits, time.perf_counter() - begun)
+        dropped = ", ".join(self._providers[name].unsupported(query))
+        detail = f"not filtered by the provider, only here: {dropped}" if dropped else ""
+        return _Outcome(name, SearchStatus.OK, hits, time.perf_counter() - begun, detail)
 
-    def _findings(self, question: Question, query: SearchQuery, outcomes: Sequence[_Outcome]) -> Findings:
+    def _fused(self, question: Question, query: SearchQuery, outcomes: Sequence[_Outcome]) -> tuple[Source, ...]:
         options = question.options
         wanted = Wanted(options.only_domains, options.skip_domains, options.not_before, options.not_after)
         lists = [ProviderHits(outcome.provider, outcome.hits) for outcome in outcomes if outcome.hits]
         fused = fuse(lists, query.max_results, wanted)
-        if question.mode is SearchMode.AUTO:
-            fused = relevant(query.terms, fused)
-        budget = options.evidence_token_budget or DEFAULT_TOKEN_BUDGET
+        return relevant(query.terms, fused) if question.mode is SearchMode.AUTO else fused
+
+    def _findings(
+        self, question: Question, query: SearchQuery, fused: Sequence[Source], outcomes: Sequence[_Outcome]
+    ) -> Findings:
+        budget = question.options.evidence_token_budget or DEFAULT_TOKEN_BUDGET
         sources = within_budget(fused, budget, question.text)
         events = tuple(
             SearchEvent(

@@ -46,11 +46,12 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One page: where it was found in the end, the server's media type (empty = not said), the decoded bytes."""
+    """One page: where it was found in the end, media type and charset as the server said, the decoded bytes."""
 
     url: str
     mime_type: str
     content: bytes
+    charset: str = ""
 
 
 class GuardedFetcher:
@@ -95,7 +96,8 @@ class GuardedFetcher:
                 if response.status != 200:
                     raise FetchFailedError
                 mime_type = _accepted(response)
-                return Fetched(target.url, mime_type, await _body(response, limits.max_bytes))
+                content = await _body(response, limits.max_bytes)
+                return Fetched(target.url, mime_type, content, (response.charset or "")[:40])
             except KeyError:
                 raise FetchFailedError from None
             finally:

@@ -15,12 +15,12 @@ _UNSEEN = """
     head script style template noscript noembed noframes iframe object embed applet canvas svg math
     audio video datalist select option textarea meta link map area
 """
-_UNSEEN_TAGS = frozenset(_UNSEEN.split())
+UNSEEN_TAGS = frozenset(_UNSEEN.split())
 _FURNITURE_TAGS = frozenset(("nav", "footer", "form"))
 _HIDING_CLASSES = frozenset(
     ("hidden", "d-none", "invisible", "sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text")
 )
-_HIDING_STYLE = re.compile(
+HIDING_STYLE = re.compile(
     r"display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0*)?(?:;|%|!|$)|content-visibility:hidden"
     r"|font-size:0(?:\.0*)?(?:[a-z%]*)(?:;|!|$)|(?:^|;)(?:max-)?(?:width|height):0(?:px)?(?:;|!|$)"
     r"|(?:left|top|right|bottom|text-indent|margin-left|margin-top):-\d{3,}|(?:^|;)color:transparent"
@@ -52,7 +52,7 @@ def read_html(text: str, fallback_title: str) -> Document:
 
     Raises UnreadableFileError for nesting that would make the parser slow.
     """
-    _refuse_deep(text)
+    refuse_deep(text)
     tree = LexborHTMLParser(text)
     outline = Outline()
     if (title := tree.css_first("head > title")) is not None:
@@ -63,8 +63,8 @@ def read_html(text: str, fallback_title: str) -> Document:
     return outline.document(fallback_title)
 
 
-def _refuse_deep(text: str) -> None:
-    """The parser looks through all open elements at every new one, so its time grows with the square of depth."""
+def refuse_deep(text: str) -> None:
+    """Raises UnreadableFileError for deep nesting: the parser's time grows with the square of the depth."""
     if sum(-1 if tag[1] == "/" else 1 for tag in _NESTING.findall(text)) > MAX_NESTING:
         raise UnreadableFileError("HTML elements nested too deeply")
 
@@ -74,13 +74,13 @@ def strip_html(text: str) -> str:
     if not _TAG.search(text):
         return html.unescape(text)
     text = _STRAY.sub("&lt;", text)
-    _refuse_deep(text)
+    refuse_deep(text)
     body = LexborHTMLParser(f"<body><pre>\n\n{text}").body
     return "" if body is None else "".join(_shown(body))
 
 
 def _shown(body: LexborNode) -> Iterator[str]:
-    for step, node in _visible(body, _UNSEEN_TAGS):
+    for step, node in _visible(body, UNSEEN_TAGS):
         if step == TEXT:
             yield node.text_content or ""
         elif node.tag == "br" and step == ENTER:
@@ -97,7 +97,7 @@ def _root(tree: LexborHTMLParser) -> LexborNode | None:
 def _is_shown(node: LexborNode | None) -> bool:
     """Whether neither the element nor anything around it is hidden."""
     while node is not None and node.is_element_node:
-        if node.tag in _UNSEEN_TAGS or _is_hidden(node):
+        if node.tag in UNSEEN_TAGS or is_hidden(node):
             return False
         node = node.parent
     return True
@@ -111,7 +111,7 @@ def _visible(root: LexborNode, unseen: frozenset[str]) -> Iterator[tuple[str, Le
         descend = False
         if node.is_text_node:
             yield TEXT, node
-        elif node.is_element_node and node.tag not in unseen and not _is_hidden(node):
+        elif node.is_element_node and node.tag not in unseen and not is_hidden(node):
             yield ENTER, node
             descend = node.first_child is not None
             if not descend:
@@ -127,7 +127,8 @@ def _visible(root: LexborNode, unseen: frozenset[str]) -> Iterator[tuple[str, Le
         node = node.next if node is not None else None
 
 
-def _is_hidden(node: LexborNode) -> bool:
+def is_hidden(node: LexborNode) -> bool:
+    """Whether the element itself says that nobody is to see it."""
     attributes = node.attributes
     if "hidden" in attributes or (node.tag == "dialog" and "open" not in attributes):
         return True
@@ -136,7 +137,7 @@ def _is_hidden(node: LexborNode) -> bool:
     if not _HIDING_CLASSES.isdisjoint((attributes.get("class") or "").lower().split()):
         return True
     style = "".join((attributes.get("style") or "").lower().split())
-    return bool(_HIDING_STYLE.search(style))
+    return bool(HIDING_STYLE.search(style))
 
 
 class _Reader:
@@ -150,7 +151,7 @@ class _Reader:
         self._rows: list[str] = []
 
     def read(self, root: LexborNode) -> None:
-        for step, node in _visible(root, _UNSEEN_TAGS | _FURNITURE_TAGS):
+        for step, node in _visible(root, UNSEEN_TAGS | _FURNITURE_TAGS):
             if step == TEXT:
                 self._held.append(node.text_content or "")
             elif step == ENTER:

@@ -1,20 +1,24 @@
-"""`gateway.v1.Search`: the enrichment step alone."""
+"""`gateway.v1.Search`: the enrichment step alone, and one document as data."""
 
 from gateway.domain.call import Visitor
-from gateway.domain.errors import CallerError, Reason
+from gateway.domain.extraction import Extraction, Table
 from gateway.pipeline import Pipeline
+from gateway.pipeline.extracting import Extracting
 from gateway.server import frames
 from gateway.server.checks import Checks
 from gateway.server.door import Context
 from gateway.server.requests import read_search
 from gateway.v1 import search_pb2
 
+PARTS = ("title", "text", "tables", "key_points")
+
 
 class Search:
     """Searches without a model."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, extracting: Extracting) -> None:
         self._pipeline = pipeline
+        self._extracting = extracting
 
     async def query(
         self, visitor: Visitor, request: search_pb2.SearchRequest, _context: Context
@@ -31,7 +35,34 @@ class Search:
         )
 
     async def extract(
-        self, _visitor: Visitor, _request: search_pb2.ExtractRequest, _context: Context
+        self, visitor: Visitor, request: search_pb2.ExtractRequest, _context: Context
     ) -> search_pb2.ExtractReply:
-        """Pages and documents are not read yet."""
-        raise CallerError(Reason.UNIMPLEMENTED, "this version does not extract pages; use Search.Query")
+        """What is in one page, PDF or text: the parts that were asked for."""
+        checks = Checks()
+        url = request.url.strip()
+        checks.require(bool(url) != bool(request.content), "url", "give either this or content")
+        for place, name in enumerate(request.fields):
+            checks.require(name in PARTS, f"fields[{place}]", f"{name[:32]!r} is none of {', '.join(PARTS)}")
+        checks.raise_if_any()
+        found = await self._extracting.extract(visitor, url, request.content, request.mime_type.strip().lower())
+        return _reply(found, frozenset(request.fields or PARTS))
+
+
+def _reply(found: Extraction, wanted: frozenset[str]) -> search_pb2.ExtractReply:
+    return search_pb2.ExtractReply(
+        title=found.title if "title" in wanted else "",
+        text=found.text if "text" in wanted else "",
+        tables=[_table(table) for table in found.tables] if "tables" in wanted else (),
+        key_points=found.key_points if "key_points" in wanted else (),
+        mime_type=found.mime_type,
+        content_sha256=found.content_sha256,
+        pages=found.pages,
+    )
+
+
+def _table(table: Table) -> search_pb2.Table:
+    return search_pb2.Table(
+        caption=table.caption,
+        header=table.header,
+        rows=[search_pb2.Row(cells=row) for row in table.rows],
+    )

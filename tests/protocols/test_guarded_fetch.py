@@ -44,7 +44,7 @@ async def fails(web: PageWeb, url: str, limits: FetchLimits = SMALL) -> None:
 async def test_an_honest_page_is_fetched(web: PageWeb) -> None:
     """With its media type and its bytes, without cookies or credentials, asking for plain encoding."""
     fetched = await web.fetcher.fetch(web.at("/"), SMALL)
-    assert fetched == Fetched(web.at("/"), "text/html", b"<p>Hello</p>")
+    assert fetched == Fetched(web.at("/"), "text/html", b"<p>Hello</p>", "utf-8")
     head = web.requests[0].decode().lower()
     assert f"host: {HOST}:{web.port}" in head
     assert "accept-encoding: identity" in head

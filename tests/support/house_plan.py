@@ -21,6 +21,7 @@ ROOM_OF = {
     "tenancy": "configuration",
     "plugins": "configuration",
     "identity": "app",
+    "searching": "app",
     "http_port": "app",
     "metering": "app",
     "__main__": "cli",
@@ -66,7 +67,13 @@ PURE = {
     ),
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "catalogue")),
-    *(f"gateway/search/{name}.py" for name in ("decide", "evidence", "citations", "support", "tokens")),
+    *(
+        f"gateway/search/{name}.py"
+        for name in (
+            *("decide", "evidence", "citations", "support", "tokens", "egress", "exchange", "dates", "query_text"),
+            *("standing", "key_points", "best_passages", "layout_tables", "reader_frames"),
+        )
+    ),
     *(f"gateway/server/{name}.py" for name in ("frames", "requests", "status")),
     *(f"gateway/bridge/{name}.py" for name in ("openai", "chunks", "answer", "errors", "dify", "openapi")),
 }
