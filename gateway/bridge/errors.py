@@ -11,6 +11,8 @@ from google.rpc import code_pb2
 INVALID, SERVER = "invalid_request_error", "server_error"
 DENIED, AUTHENTICATION, RATE = "permission_error", "authentication_error", "rate_limit_error"
 MAX_RETRY_AFTER_S = 86_400.0
+# Where the gateway names no time: at once would be a storm.
+DEFAULT_RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +215,9 @@ def headers(refusal: Refusal) -> dict[str, str]:
     if refusal.status == 429 or refusal.status >= 500 or refusal.status in (408, 409):
         # Without it clients try all of these again, also those that cannot succeed.
         found["x-should-retry"] = str(refusal.retryable).lower()
-    if refusal.retryable and refusal.retry_after_s is not None:
-        wait_s = min(max(refusal.retry_after_s, 0.0), MAX_RETRY_AFTER_S)
+    if refusal.retryable and (refusal.retry_after_s is not None or refusal.status in (429, 503)):
+        wished_s = DEFAULT_RETRY_AFTER_S if refusal.retry_after_s is None else refusal.retry_after_s
+        wait_s = min(max(wished_s, 0.0), MAX_RETRY_AFTER_S)
         found["retry-after"] = str(ceil(wait_s))
         found["retry-after-ms"] = str(ceil(wait_s * 1000))
     if refusal.status == 401:

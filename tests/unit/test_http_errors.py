@@ -73,6 +73,8 @@ def test_headers_say_whether_and_when_to_try_again() -> None:
     """What cannot succeed carries `x-should-retry: false`, and a wait is never promised for it."""
     later = from_status(8, "RATE_LIMITED", "later", retryable=True, retry_after_s=1.2)
     assert headers(later) == {"x-should-retry": "true", "retry-after": "2", "retry-after-ms": "1200"}
+    unsaid = from_status(14, "OVERLOADED", "later", retryable=True)
+    assert headers(unsaid)["retry-after"] == "1"
     never = from_status(8, "BUDGET_EXHAUSTED", "no", retryable=False, retry_after_s=5.0)
     assert headers(never) == {"x-should-retry": "false"}
     assert headers(refusal("TOKEN_INVALID"))["www-authenticate"].startswith("Bearer")
