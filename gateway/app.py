@@ -140,6 +140,7 @@ async def build_stations(settings: Settings, observer: Observer, stack: AsyncExi
         broken_stream=BrokenStream(settings.billing.broken_stream),
         user_id=user_ids(ApiKeyFile(settings.data_dir).secret()),
         new_id=new_id,
+        count_text=metering.text_counter(settings),
     )
 
 

@@ -1,16 +1,19 @@
-"""Builds the limiter from the settings: of this process alone, or of everybody with the same Redis."""
+"""Builds what meters: the limiter (of this process, or of all with the same Redis) and the counter of tokens."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from gateway.domain.tenant import TenantLimits
 from gateway.limits import Limiter
+from gateway.limits.estimate import CountText, count_text
 from gateway.limits.memory import MemoryLimiter
 from gateway.limits.redis import shared
+from gateway.limits.tokenizer import load_tokenizer
 from gateway.settings import Settings
 
 
@@ -48,6 +51,12 @@ async def opened(settings: Settings, books: Books, new_id: Callable[[], str]) ->
         # A Redis that is away does not hold up the start: it hears of this when it is back.
         await limiter.upkeep.look()
         yield limiter
+
+
+def text_counter(settings: Settings) -> CountText:
+    """DeepSeek's own tokenizer where its file is given. Raises OperatorError for one that cannot be used."""
+    path = settings.deepseek.tokenizer_file
+    return load_tokenizer(Path(path)) if path else count_text
 
 
 async def _spent(settings: Settings, books: Books) -> list[_Spent]:

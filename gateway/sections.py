@@ -100,10 +100,14 @@ class Redis:
 
 @dataclass(frozen=True, slots=True)
 class DeepSeek:
-    """The upstream. Without a key the gateway answers with its embedded model."""
+    """The upstream. Without a key the gateway answers with its embedded model.
+
+    `tokenizer_file` is DeepSeek's own `tokenizer.json`; without it prompts are estimated before they are sent.
+    """
 
     api_key: str = setting("", env="DEEPSEEK_API_KEY", secret=True)
     base_url: str = setting("https://api.deepseek.com", env="DEEPSEEK_BASE_URL", check=schema.url)
+    tokenizer_file: str = setting("")
     allow_plaintext: bool = setting(False)
 
 

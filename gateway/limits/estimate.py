@@ -6,9 +6,12 @@ token each. Nothing recorded is Chinese: that weight is DeepSeek's own figure, "
 (api-docs.deepseek.com, Token & Token Usage). The real count always replaces the estimate when the turn is settled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.domain.turn import Generation, Image, Message, Role, Thinking, Tool, ToolMode
+
+CountText = Callable[[str], int]
+"""Tokens of a text: `count_text`, or DeepSeek's own tokenizer where the operator gives its file."""
 
 RESERVE_PERCENT = 105
 DEFAULT_MAX_TOKENS = 2_048
@@ -61,19 +64,22 @@ def count_text(text: str) -> int:
 
 
 def prompt_tokens(
-    messages: Sequence[Message], tools: Sequence[Tool] = (), generation: Generation | None = None
+    messages: Sequence[Message],
+    tools: Sequence[Tool] = (),
+    generation: Generation | None = None,
+    count: CountText = count_text,
 ) -> int:
     """Tokens of a whole prompt: messages, tools and what the chat template adds around them."""
     options = generation or Generation()
     tools = _shown(tools, options)
     calling = any(message.tool_calls for message in messages)
-    total = _PROMPT_FRAME + sum(_message_tokens(message, calling) for message in messages)
+    total = _PROMPT_FRAME + sum(_message_tokens(message, calling, count) for message in messages)
     if tools:
-        total += _TOOLS_FRAME + sum(map(_tool_tokens, tools))
+        total += _TOOLS_FRAME + sum(_tool_tokens(tool, count) for tool in tools)
     if options.thinking in (Thinking.HIGH, Thinking.MAX):
         total += _EFFORT_FRAME
     if options.json_object or options.json_schema:
-        total += _JSON_FRAME + count_text(options.json_schema)
+        total += _JSON_FRAME + count(options.json_schema)
     return total
 
 
@@ -102,18 +108,20 @@ def _shown(tools: Sequence[Tool], options: Generation) -> Sequence[Tool]:
     return tools
 
 
-def _message_tokens(message: Message, calling: bool) -> int:
-    total = _MESSAGE_FRAME + count_text(message.text) + count_text(message.refusal)
+def _message_tokens(message: Message, calling: bool, count: CountText) -> int:
+    total = _MESSAGE_FRAME + count(message.text) + count(message.refusal)
     total += _IMAGE * sum(isinstance(part, Image) for part in message.parts)
     if calling and message.role is Role.ASSISTANT:
-        total += count_text(message.reasoning)  # recorded: without calls in the history it is dropped
+        total += count(message.reasoning)  # recorded: without calls in the history it is dropped
     for call in message.tool_calls:
-        total += _CALL_FRAME + _ARGUMENT_TAGS * count_text(call.name + call.arguments_json)
+        total += _CALL_FRAME + _ARGUMENT_TAGS * count(call.name + call.arguments_json)
     return total
 
 
-def _tool_tokens(tool: Tool) -> int:
+def _tool_tokens(tool: Tool, count: CountText) -> int:
     text = tool.name + tool.description + tool.parameters_json
+    if count is not count_text:
+        return _TOOL_FRAME + count(text)
     return _TOOL_FRAME + _whole(_weigh(text, _JSON_SPACE, _JSON_PUNCTUATION))
 
 

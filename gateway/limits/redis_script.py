@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -79,7 +80,9 @@ class RedisScript:
             return found
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's decorator
         try:
-            await connection.send_command(*words)
+            # hiredis packs a command in a third of the time that redis-py takes for it.
+            packed = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub says a tuple of one
+            await connection.send_packed_command(packed, check_health=False)
             return await connection.read_response()
         except ResponseError:
             raise

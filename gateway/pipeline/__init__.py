@@ -29,7 +29,7 @@ from gateway.domain.turn import Place, Role, SearchMode, SearchOptions, Turn
 from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
 from gateway.limits.billing import BrokenStream
-from gateway.limits.estimate import count_text
+from gateway.limits.estimate import CountText, count_text
 from gateway.limits.pricing import PriceBook, card_prices, search_cost
 from gateway.models import Prompt
 from gateway.models.catalogue import Catalogue, Route
@@ -61,6 +61,7 @@ class Stations:
     broken_stream: BrokenStream
     user_id: Callable[[str], str]
     new_id: Callable[[], str]
+    count_text: CountText = count_text
 
 
 class Pipeline:
@@ -137,7 +138,7 @@ class Pipeline:
     def _prepare(self, visitor: Visitor, turn: Turn) -> Job:
         stations, now = self._stations, self._now()
         loop_now = asyncio.get_running_loop().time()
-        plan = plan_turn(turn, visitor.tenant, stations.catalogue)
+        plan = plan_turn(turn, visitor.tenant, stations.catalogue, stations.count_text)
         check_providers(turn.search, visitor.tenant, stations.searcher.one_call_each, "search.providers")
         mode = turn.search.mode or visitor.tenant.search_mode
         searches = {} if mode is SearchMode.NEVER else stations.searcher.one_call_each
@@ -226,7 +227,7 @@ class Pipeline:
         question = Question(turn.question, said[:-1], job.search_mode, turn.search, within_s)
         job.findings = await self._stations.searcher.enrich(question, job.visitor.tenant)
         if job.findings.prompt_text:
-            job.evidence_tokens = count_text(job.findings.prompt_text)
+            job.evidence_tokens = self._stations.count_text(job.findings.prompt_text)
         for event in job.findings.events:
             await emit(event)
             if event.status is not SearchStatus.OK:

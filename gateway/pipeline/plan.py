@@ -8,7 +8,13 @@ from gateway.domain.events import Notice, NoticeKind
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import Generation, Image, Message, Role, SearchOptions, Thinking, ToolMode, Turn
 from gateway.domain.usage import Usage, UsageBasis
-from gateway.limits.estimate import effective_max_tokens, prompt_tokens, reserve_tokens
+from gateway.limits.estimate import (
+    CountText,
+    count_text,
+    effective_max_tokens,
+    prompt_tokens,
+    reserve_tokens,
+)
 from gateway.limits.pricing import CardPrices, PriceBook, hold_price
 from gateway.models import ModelCard
 from gateway.models.catalogue import Catalogue, Route
@@ -40,7 +46,7 @@ class Offer:
     prices: CardPrices
 
 
-def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue) -> Plan:
+def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue, count: CountText = count_text) -> Plan:
     """Raises CallerError for a model or option that cannot be had, naming the field."""
     route = catalogue.resolve(turn.model, tenant, turn.routing.place)
     card = route.card
@@ -52,7 +58,7 @@ def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue) -> Plan:
     if generation.max_tokens > capped:
         notices.append(clamped("generation.max_tokens", f"lowered to {capped}", max_tokens=str(capped)))
     generation = replace(generation, max_tokens=capped)
-    estimated = prompt_tokens(turn.messages, turn.tools, generation)
+    estimated = prompt_tokens(turn.messages, turn.tools, generation, count)
     if estimated + capped > card.context_tokens:
         raise CallerError(
             Reason.CONTEXT_LENGTH_EXCEEDED,
