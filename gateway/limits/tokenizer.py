@@ -26,7 +26,7 @@ def load_tokenizer(path: Path) -> CountText:
         tokenizer = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(f"{path} cannot be read: {error}") from error
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise _unusable(f"{path} is no tokenizer.json: {error}") from error
 
     def encoded(text: str) -> int:
@@ -36,7 +36,7 @@ def load_tokenizer(path: Path) -> CountText:
 
 
 def counting(encoded: CountText) -> CountText:
-    """Exact up to `EXACT_CHARACTERS`; beyond them the estimate, corrected by how wrong it was for the first ones."""
+    """Exact up to `EXACT_CHARACTERS`; beyond, the estimate, corrected by how wrong it was for the first ones."""
 
     def count(text: str) -> int:
         if len(text) <= EXACT_CHARACTERS:

@@ -16,6 +16,7 @@ from gateway.limits import Hold
 from gateway.limits.memory import MemoryLimiter
 from gateway.search import SearchQuery
 from gateway.search.embedded import create
+from tests.bench.shared_limits import shared_decisions
 from tests.bench.summary import percentile
 from tests.support.identity import EVERY_ALGORITHM, authenticator, claims, header, token
 
@@ -32,7 +33,7 @@ QUERIES = (
 
 async def main() -> None:
     """Measures everything here."""
-    found = {**await decisions(), **await identities(), **await searches()}
+    found = {**await decisions(), **await shared_decisions(), **await identities(), **await searches()}
     print(json.dumps(found), flush=True)
 
 

@@ -163,6 +163,10 @@ ROWS = (
 INSIDE = (
     Line("CPU per admission: reserve and settle, every limit set (µs)", "decision_us"),
     Line("admissions per second on one core", "decisions_per_s"),
+    Line("CPU per admission through Redis: reserve and settle (µs)", "shared_decision_us"),
+    Line("admissions per second on one core through Redis", "shared_decisions_per_s"),
+    Line("added to a turn by Redis, p50 (ms)", "shared_wait_p50_ms"),
+    Line("added to a turn by Redis, p99 (ms)", "shared_wait_p99_ms"),
     *(
         Line(f"CPU per {kind} {when} (µs)", f"{name}_{number}_us")
         for kind, name in (
@@ -187,7 +191,7 @@ def cells(row: Row, samples: Samples) -> list[list[str]]:
 
 def inside_cells(numbers: dict[str, list[float]]) -> list[list[str]]:
     """The lines of what runs without a server."""
-    return [[line.text, line.aim, with_range(numbers[line.number]), "", "", ""] for line in INSIDE]
+    return [[line.text, line.aim, with_range(numbers[line.number]), "", "", ""] for line in INSIDE if line.number in numbers]
 
 
 def _cells(line: Line, values: Callable[[str], list[float]]) -> list[str]:
