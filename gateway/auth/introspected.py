@@ -30,6 +30,9 @@ def read_introspected(
     for claim in (policy.client_id_claim, policy.jti_claim):
         if claims.get(claim) is None:
             claims.pop(claim, None)
+    if "sub" not in claims:
+        # A client that got the token for itself is its own subject (RFC 9068 section 2.2).
+        claims["sub"] = claims.get(policy.client_id_claim)
     if isinstance(expires_at, int | float) and expires_at <= now:
         raise TokenError("expired")
     return read_caller(claims, replace(policy, optional_claims=frozenset({"client_id", "jti"})), "", now)

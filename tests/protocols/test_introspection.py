@@ -170,7 +170,7 @@ async def test_an_issuer_that_cannot_be_asked_is_no_verdict(reply: bytes | Excep
         {"exp": ABSENT},
         {"exp": int(NOW)},
         {"exp": str(int(NOW) + 60)},
-        {"sub": ABSENT},
+        {"sub": ABSENT, "client_id": ABSENT},
         {"sub": ""},
         {"tenant": "A!"},
         {"tenant": ABSENT},
@@ -190,6 +190,12 @@ async def test_what_rfc_7662_leaves_out_may_be_missing(changes: dict[str, object
     """A long life is believed for a day at a time."""
     caller = await Door(answer(**changes)).opaque.authenticate(bearer(TEXT))
     assert caller.expires_at <= NOW + 86_400
+
+
+async def test_a_client_that_acts_for_itself_is_its_own_subject() -> None:
+    """Issuers leave `sub` out of what they say of client credentials."""
+    caller = await Door(answer(sub=ABSENT)).opaque.authenticate(bearer(TEXT))
+    assert (caller.subject, caller.client_id) == ("web", "web")
 
 
 async def test_an_answer_without_audience_needs_the_operators_word() -> None:
