@@ -14,8 +14,9 @@ from gateway.domain.call import Credentials
 from gateway.domain.tenant import TenantLimits
 from gateway.limits import Hold
 from gateway.limits.memory import MemoryLimiter
-from gateway.search import SearchQuery
+from gateway.search import ProviderOptions, SearchQuery, Shared
 from gateway.search.embedded import create
+from gateway.search.vendor_http import VendorHttp
 from tests.bench.shared_limits import shared_decisions
 from tests.bench.summary import percentile
 from tests.support.identity import EVERY_ALGORITHM, authenticator, claims, header, token
@@ -68,7 +69,7 @@ async def identities() -> dict[str, float]:
 async def searches() -> dict[str, float]:
     """The embedded index as it ships, one query after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        provider = await create(Path(folder))
+        provider = await create(ProviderOptions(), Shared(Path(folder), VendorHttp()))
         times = []
         for i in range(len(QUERIES) * 40):
             begun = time.perf_counter()

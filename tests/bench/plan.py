@@ -191,7 +191,11 @@ def cells(row: Row, samples: Samples) -> list[list[str]]:
 
 def inside_cells(numbers: dict[str, list[float]]) -> list[list[str]]:
     """The lines of what runs without a server."""
-    return [[line.text, line.aim, with_range(numbers[line.number]), "", "", ""] for line in INSIDE if line.number in numbers]
+    return [
+        [line.text, line.aim, with_range(numbers[line.number]), "", "", ""]
+        for line in INSIDE
+        if line.number in numbers
+    ]
 
 
 def _cells(line: Line, values: Callable[[str], list[float]]) -> list[str]:
