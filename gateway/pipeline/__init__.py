@@ -72,6 +72,11 @@ class Pipeline:
         self._now = now
         self._settling: set[asyncio.Task[TurnEnd]] = set()
 
+    @property
+    def client_stall_s(self) -> float:
+        """How long a caller may leave what it is told untaken."""
+        return self._stations.patience.client_stall_s
+
     async def run(self, visitor: Visitor, turn: Turn, emit: Emit, watch: Watch) -> TurnEnd:
         """The end of the answered turn, which the caller is still to be told.
 
@@ -200,7 +205,7 @@ class Pipeline:
         await self._search(job, emit)
         generation = job.plan.generation
         outlet = Outlet(emit, job.sources, generation.include_reasoning)
-        over = Supervision(watch, self._stations.patience, self._meter(job))
+        over = Supervision(self._stations.patience, self._meter(job))
         try:
             await ask(job, self._prompt(job), outlet, over)
         except UpstreamError as error:

@@ -24,14 +24,13 @@ class Patience:
     first_output_s: float
     first_output_thinking_s: float
     silence_s: float
-    client_stall_s: float
+    client_stall_s: float  # kept by whoever passes the answer on
 
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """What watches one call of a model: the caller's watch, the turn's timers, the turn's meter."""
+    """What watches one call of a model: the turn's timers and the turn's meter."""
 
-    watch: Watch
     patience: Patience
     meter: Meter
 
@@ -39,8 +38,8 @@ class Supervision:
 async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
     """Streams one answer to its end. Raises UpstreamError; closes the upstream before anything else happens.
 
-    The timers run only while something is waited for: the upstream's while a read is pending, the caller's while
-    a frame waits to be taken, so that a slow caller is never mistaken for a slow model or the other way round.
+    The timers run only while the upstream is waited for, so that a slow caller is never mistaken for a slow model;
+    whoever passes the answer on times the caller.
     """
     received = job.received = Received()
     begun, outcome = time.perf_counter(), "abandoned"
@@ -49,8 +48,9 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> No
         await outlet.close()
         outcome = received.finish.name.lower() if received.finish else "no_finish"
     except GatewayError as error:
-        outcome = error.reason.lower()
-        job.failures.append(error.reason)
+        if "upstream_cause" in error.facts:
+            outcome = error.reason.lower()
+            job.failures.append(error.reason)
         raise
     finally:
         usage = Usage(completion_tokens=received.output_events)
@@ -59,7 +59,7 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> No
 
 
 async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
-    received, watch, patience, meter = job.received, over.watch, over.patience, over.meter
+    received, patience, meter = job.received, over.patience, over.meter
     thinks = prompt.generation.thinking not in (None, Thinking.OFF)
     upstream = Watch()
     async with upstream, aclosing(job.route.provider.stream(prompt)) as batches:
@@ -72,7 +72,6 @@ async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -
             if received.output_events == before:
                 continue
             upstream.pause()
-            watch.expect(patience.client_stall_s, client_too_slow)
             now = time.perf_counter()
             job.note_output(now)
             for event in batch:
@@ -82,7 +81,6 @@ async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -
                     await outlet.tool_call(event)
             for told in meter.read(received, now):
                 await outlet.tell(told)
-            watch.pause()
             if meter.is_spent(received):
                 # Leaving the loop closes the upstream: it stops generating, and billing, here.
                 received.finish = Finish.LIMIT
@@ -112,8 +110,3 @@ def went_silent() -> GatewayError:
         facts={"upstream_cause": "silence"},
         retry_after_s=1.0,
     )
-
-
-def client_too_slow() -> GatewayError:
-    """The caller took no frame for too long."""
-    return GatewayError(Reason.CLIENT_TOO_SLOW, "the answer was not read in time; read frames as they come")

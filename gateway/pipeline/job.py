@@ -159,14 +159,15 @@ def search_notice(event: SearchEvent) -> Notice:
 
 def as_turn_failure(error: GatewayError, received: Received) -> GatewayError:
     """After the first output every failure of ours or the upstream's is an interruption, never to be retried."""
-    ours = error.reason is Reason.DRAINING or isinstance(error, UpstreamError)
-    if not (ours and received.output_events):
+    upstream_cause = error.facts.get("upstream_cause")
+    draining = error.reason is Reason.DRAINING
+    if not received.output_events or not (draining or upstream_cause):
         return error
-    cause = error.facts.get("upstream_cause", error.reason.lower())
+    cause = {"cause": "draining"} if draining else {"upstream_cause": str(upstream_cause)}
     return UpstreamError(
         Reason.STREAM_INTERRUPTED,
         "the answer broke off; what was delivered stands, a new turn starts over",
-        facts={"delivered_tokens": str(received.output_events), "upstream_cause": cause},
+        facts={"delivered_tokens": str(received.output_events), **cause},
     )
 
 

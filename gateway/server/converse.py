@@ -60,7 +60,7 @@ class Converse:
         context: Context,
     ) -> None:
         """Many turns on one stream, several at once; returns after the half-close, when all have ended."""
-        async with FrameWriter(context, self.heartbeat_s, shared=True) as writer:
+        async with FrameWriter(context, self.heartbeat_s, self.pipeline.client_stall_s) as writer:
             conversation = Conversation(self, visitor, writer)
             with self.running.conversation(conversation):
                 await conversation.hold(requests)

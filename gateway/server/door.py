@@ -34,6 +34,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_METADATA_KEYS = 64
 STREAMS_PER_CONNECTION = 240
 STREAMS_PER_WORKER = 2500
+STATUS_WAIT_S = 1.0
+"""How long a handler waits for its status to go out; nothing but a caller who reads no more holds it up."""
 
 
 class Malformed:
@@ -200,7 +202,12 @@ class Door:
         trailers: tuple[tuple[str, str | bytes], ...] = (("x-request-id", request_id), *end.trailers)
         if receipt_id:
             trailers += (("gateway-receipt-id", receipt_id),)
-        await context.abort(CODES[end.code], end.message, trailers)
+        try:
+            async with asyncio.timeout(STATUS_WAIT_S):
+                await context.abort(CODES[end.code], end.message, trailers)
+        except (TimeoutError, grpc.aio.InternalError):
+            # gRPC has the status, and sends it behind what the caller has not read yet; or there is no caller.
+            raise asyncio.CancelledError from None
 
 
 def _check_parsed(method: str, request: object) -> None:

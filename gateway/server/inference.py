@@ -1,20 +1,20 @@
 """The single-turn methods of `gateway.v1.Inference`, and the frozen `deepseek.DeepSeek`."""
 
 from collections.abc import Callable
-
-import grpc.aio
+from contextlib import aclosing
 
 import deepseek_pb2
 from gateway.domain.answer import Answer
 from gateway.domain.call import Visitor
-from gateway.domain.errors import CallerLeft, Reason
-from gateway.domain.events import Accepted, Notice, TextDelta, TurnEvent
+from gateway.domain.errors import GatewayError, Reason
+from gateway.domain.events import Accepted, Notice, TextDelta, TurnEnd, TurnEvent
 from gateway.domain.failure import TurnFailed
 from gateway.pipeline import Pipeline
 from gateway.server import frames
 from gateway.server.door import Context
 from gateway.server.requests import read_prompt, read_turn
 from gateway.server.running import Running
+from gateway.server.wire import Wire
 from gateway.server.writer import FrameWriter
 from gateway.v1 import inference_pb2
 
@@ -34,7 +34,7 @@ class Inference:
         """One turn as frames; trouble after the first frame is `end`, then the status."""
         turn = read_turn(request, self._new_id())
         made = frames.TurnFrames(turn.turn_id)
-        async with FrameWriter(context, self._heartbeat_s) as writer:
+        async with FrameWriter(context, self._heartbeat_s, self._pipeline.client_stall_s) as writer:
 
             async def emit(event: TurnEvent) -> None:
                 # The first message ends a client library's own retries, so the receipt's id waits for company.
@@ -49,9 +49,9 @@ class Inference:
                     end = await self._pipeline.run(visitor, turn, emit, watch)
                 except TurnFailed as failed:
                     if writer.sent and failed.error.reason is not Reason.CLIENT_TOO_SLOW:
-                        await writer.write(made.frame(failed.end))
+                        await _tell(writer, made, failed.end)
                     raise
-            await writer.write(made.frame(end))
+            await _tell(writer, made, end)
 
     async def complete(
         self, visitor: Visitor, request: inference_pb2.Turn, _context: Context
@@ -75,10 +75,7 @@ class Inference:
 
         async def emit(event: TurnEvent) -> None:
             if isinstance(event, TextDelta) and event.text:
-                try:
-                    await context.write(deepseek_pb2.ModelResponse(text=event.text))
-                except grpc.aio.InternalError as error:
-                    raise CallerLeft from error
+                await wire.send(deepseek_pb2.ModelResponse(text=event.text))
             elif isinstance(event, Notice):
                 notices.append(event)
 
@@ -102,3 +99,11 @@ class Inference:
         """What this caller may use, with the prices of this moment."""
         offered = self._pipeline.offered(visitor.tenant)
         return inference_pb2.ListModelsResponse(models=[frames.model(item) for item in offered])
+
+
+async def _tell(writer: FrameWriter, made: frames.TurnFrames, end: TurnEnd) -> None:
+    """The end of a settled turn; one that is not taken fails the call, with its receipt."""
+    try:
+        await writer.write(made.frame(end))
+    except GatewayError as error:
+        raise TurnFailed(error, end) from error
