@@ -10,9 +10,10 @@ all of that to come true, and says what did not when the hang guard ends it.
 """
 
 import asyncio
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ import grpc.aio
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway import app
 from gateway.domain.receipt import Receipt
 from gateway.ledger.reader import ReceiptReader
+from gateway.ledger.sqlite import SqliteLedger
 from gateway.limits.memory import MemoryLimiter
-from gateway.v1 import account_pb2, inference_pb2
+from gateway.v1 import account_pb2, inference_pb2, inference_pb2_grpc
 from tests.support.gateway import Running, running
 from tests.support.upstream import Script, ScriptedUpstream
 
@@ -34,6 +35,8 @@ NEVER = inference_pb2.SearchOptions(mode=inference_pb2.SEARCH_MODE_NEVER)
 NO_CACHE = inference_pb2.CachePolicy(use=inference_pb2.CACHE_USE_BYPASS)
 NOT_DEGRADED = inference_pb2.Routing(allow_degraded=False)
 MOST_RECEIPTS = 10_000
+# Flow control at its tightest: what a reader has not taken soon holds up the writer.
+NARROW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024), ("grpc.use_local_subchannel_pool", 1))
 NANO = 1_000_000_000
 _ours = ("ScriptedUpstream.", "_play")
 
@@ -73,10 +76,13 @@ class Refusal:
 class House:
     """One gateway with one upstream, and what a test asks of them."""
 
-    def __init__(self, upstream: ScriptedUpstream, gateway: Running, limiter: MemoryLimiter) -> None:
+    def __init__(
+        self, upstream: ScriptedUpstream, gateway: Running, limiter: MemoryLimiter, ledger: SqliteLedger
+    ) -> None:
         self.upstream = upstream
         self.gateway = gateway
         self.limiter = limiter
+        self.ledger = ledger
         self.idle_tasks = tasks()
 
     def generate(self, turn: inference_pb2.Turn | str = "hi", **call: Any) -> Any:
@@ -101,6 +107,22 @@ class House:
         await until(lambda: [r.finish for r in self.receipts()] not in ([], [None]))
         (receipt,) = self.receipts()
         return receipt
+
+    @asynccontextmanager
+    async def narrow(self) -> AsyncIterator[Any]:
+        """A stub whose channel takes little ahead of its reader. Any: the generated stub."""
+        async with grpc.aio.insecure_channel(self.gateway.target, options=NARROW) as channel:
+            yield inference_pb2_grpc.InferenceStub(channel)
+
+    @contextmanager
+    def stuck_books(self) -> Iterator[None]:
+        """Inside, the ledger's thread hangs, as on a disk that does not answer."""
+        gate = threading.Event()
+        self.ledger._ask(lambda _connection: gate.wait() and None)
+        try:
+            yield
+        finally:
+            gate.set()
 
     async def sweep(self) -> None:
         """Nothing is left behind; waits for it, because leaving takes a moment."""
@@ -200,6 +222,15 @@ async def outcome_of(call: Any) -> Outcome:
         return Outcome(frames, Refusal(error))
 
 
+async def outcome_of_texts(call: Any) -> Refusal:
+    """The status of a call of StreamPredict, read to its end. Any: the call."""
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+        raise await error_of(call)
+    return Refusal(failed.value)
+
+
 async def error_of(call: Any) -> grpc.aio.AioRpcError:
     """The status of a call that has ended. Any: a call of grpc.aio."""
     return grpc.aio.AioRpcError(
@@ -233,6 +264,34 @@ def tasks() -> Counter[str]:
     return names
 
 
+class _Kept:
+    """The stations that a sweep looks into: the newest of their kind, wherever the gateway made them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._newest: dict[type, Any] = {}  # Any: an instance of its key
+        for kind in (MemoryLimiter, SqliteLedger):
+            patch.setattr(kind, "__init__", self._keeping(kind, kind.__init__))
+
+    @property
+    def limiter(self) -> MemoryLimiter:
+        """The limiter in use."""
+        limiter: MemoryLimiter = self._newest[MemoryLimiter]
+        return limiter
+
+    @property
+    def ledger(self) -> SqliteLedger:
+        """The ledger in use."""
+        ledger: SqliteLedger = self._newest[SqliteLedger]
+        return ledger
+
+    def _keeping(self, kind: type, make: Callable[..., None]) -> Callable[..., None]:
+        def keep(made: object, *arguments: object, **named: object) -> None:
+            self._newest[kind] = made
+            make(made, *arguments, **named)
+
+        return keep
+
+
 @asynccontextmanager
 async def opened(
     data_dir: Path, script: Script, *, hang_guard_s: float = HANG_GUARD_S, **options: Any
@@ -240,16 +299,13 @@ async def opened(
     """A house that is swept and closed, and cancels a test that hangs. Any: the options of `running`."""
     guard = asyncio.get_running_loop().call_later(hang_guard_s, _cancel_all)
     with pytest.MonkeyPatch.context() as patch:
-        limiters: list[MemoryLimiter] = []
-        patch.setattr(
-            app, "MemoryLimiter", lambda *clocks: limiters.append(MemoryLimiter(*clocks)) or limiters[-1]
-        )
+        kept = _Kept(patch)
         async with ScriptedUpstream(script) as upstream:
             async with running(data_dir, **{"upstream": upstream.url, **options}) as gateway:
                 await gateway.inference.ListModels(
                     inference_pb2.ListModelsRequest(), metadata=gateway.bearer(), wait_for_ready=True
                 )
-                house = House(upstream, gateway, limiters[0])
+                house = House(upstream, gateway, kept.limiter, kept.ledger)
                 yield house
                 await house.sweep()
             await until(lambda: upstream.open == 0)
