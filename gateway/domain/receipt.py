@@ -48,3 +48,9 @@ class Receipt:
     broken_stream_policy: str = ""
     degraded: bool = False
     cache_level: str = ""
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the turn failed before it said or cost anything: under its own id it may be tried once more."""
+        said_or_cost = self.settled.completion_tokens or self.settled.cost_nano_usd
+        return self.finish is Finish.ERROR and not said_or_cost

@@ -16,6 +16,7 @@ class Ledger(Protocol):
     async def open(self, receipt: Receipt) -> Receipt | None:
         """Writes an open receipt durably; the one that already stands under its turn, if any, and writes nothing.
 
+        A receipt that `may_run_again` gives way to an open one of its own id, which carries its attempts on.
         Raises OperatorError(AUDIT_UNAVAILABLE) when nothing can be written: the turn must not start.
         """
         ...

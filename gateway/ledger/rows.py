@@ -97,6 +97,7 @@ MIGRATIONS = (
 
 _LIST = ", ".join(COLUMNS)
 INSERT = f"INSERT OR IGNORE INTO receipts ({_LIST}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
+DELETE = "DELETE FROM receipts WHERE receipt_id = ? AND tenant = ?"
 SELECT = f"SELECT {_LIST} FROM receipts"  # noqa: S608 - constants
 CLOSE = (
     "UPDATE receipts SET "  # noqa: S608 - constants

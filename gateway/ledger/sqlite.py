@@ -24,7 +24,7 @@ from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.receipt import Receipt
 from gateway.ledger.files import NAME, RETRY_AFTER_S, advice, connect, lock, unavailable
 from gateway.ledger.inbox import Inbox
-from gateway.ledger.rows import CLOSE, CLOSE_LOST, INSERT, SELECT, closing, opening, receipt_of
+from gateway.ledger.rows import CLOSE, CLOSE_LOST, DELETE, INSERT, SELECT, closing, opening, receipt_of
 
 WORKER_LOST = "worker_lost"
 _GROUP = 512
@@ -239,7 +239,11 @@ def _open(connection: sqlite3.Connection, receipt: Receipt) -> Receipt | None:
     standing = _select_one(connection, "WHERE tenant = ? AND session_id = ? AND turn_id = ?", of_turn)
     if standing is None:
         raise ValueError(f"the receipt id {receipt.receipt_id} belongs to another turn")
-    return standing
+    if standing.receipt_id != receipt.receipt_id or not standing.may_run_again:
+        return standing
+    connection.execute(DELETE, (receipt.receipt_id, receipt.tenant))
+    connection.execute(INSERT, opening(receipt))
+    return None
 
 
 def _close(connection: sqlite3.Connection, receipt: Receipt) -> None:

@@ -7,7 +7,7 @@ failed, cancelled, abandoned), its upstream is closed first and its books after 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.domain.call import Visitor
@@ -171,14 +171,24 @@ class Pipeline:
     async def _refuse_repeat(self, job: Job) -> None:
         receipt = job.receipt
         standing = await self._stations.ledger.find(receipt.tenant, receipt.session_id, receipt.turn_id)
-        if standing is not None:
+        if standing is None:
+            return
+        if standing.body_sha256 != job.turn.body_sha256 or not standing.may_run_again:
             raise repeated(standing, job.turn)
+        # It failed before it said or cost anything: the same turn, the same receipt, another try.
+        job.receipt = replace(receipt, receipt_id=standing.receipt_id, attempts=standing.attempts)
+        job.again = True
 
     async def _reserve(self, job: Job) -> None:
         reserved, tenant = job.receipt.reserved, job.visitor.tenant
         hold = Hold(reserved.prompt_tokens + reserved.completion_tokens, reserved.cost_nano_usd)
         job.reservation = await self._stations.limiter.reserve(
-            job.receipt.receipt_id, tenant.name, tenant.limits, hold, scopes_of(job.visitor, job.receipt.model)
+            # The reservation of the first try is settled for good, so another try needs one of its own.
+            self._stations.new_id() if job.again else job.receipt.receipt_id,
+            tenant.name,
+            tenant.limits,
+            hold,
+            scopes_of(job.visitor, job.receipt.model),
         )
         self._stations.observer.began()
 

@@ -47,6 +47,7 @@ class Job:
     attempts: list[Attempt] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     degraded: bool = False
+    again: bool = False
     opened: bool = False
     first_output: float | None = None
     last_output: float = 0.0
@@ -79,7 +80,7 @@ class Job:
             finish=finish_of(failure, self.received),
             settled_at=now,
             reason=failure.reason if failure else "",
-            attempts=tuple(self.attempts),
+            attempts=(*self.receipt.attempts, *self.attempts),
             served_by=self.route.provider.name if self.answered else "",
             route_reason=self.route.reason,
             degraded=self.degraded,

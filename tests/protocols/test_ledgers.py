@@ -200,3 +200,28 @@ async def test_closing_writes_what_waits(opener: Opener, tmp_path: Path) -> None
     second = await opener(tmp_path)
     assert len(await second.recent(None, 1_000)) == 100
     await second.aclose()
+
+
+async def test_a_turn_that_failed_and_cost_nothing_may_be_opened_again_under_its_own_id(ledger: Ledger) -> None:
+    """The caller tries the same turn again: the same receipt, with what was attempted before."""
+    failed = replace(
+        settled(receipt()),
+        finish=Finish.ERROR,
+        reason="UPSTREAM_UNAVAILABLE",
+        settled=Usage(),
+        attempts=settled(receipt()).attempts,
+    )
+    await ledger.open(receipt())
+    await ledger.close(failed)
+    again = replace(receipt(), request_id="second", attempts=settled(receipt()).attempts)
+    assert await ledger.open(again) is None
+    assert await ledger.get("acme", "acme-1") == again
+
+
+@pytest.mark.parametrize("used", [Usage(completion_tokens=1), Usage(cost_nano_usd=1)])
+async def test_a_turn_that_said_or_cost_anything_stands_for_good(ledger: Ledger, used: Usage) -> None:
+    """Otherwise it would be paid twice."""
+    failed = replace(settled(receipt()), finish=Finish.ERROR, settled=used)
+    await ledger.open(receipt())
+    await ledger.close(failed)
+    assert await ledger.open(receipt()) == failed
