@@ -1,6 +1,7 @@
 """Builds who is believed, from the settings: issuers, API keys, the own issuer; and what tenants may do."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -148,10 +149,23 @@ def _running(work: Coroutine[None, None, None]) -> Iterator[None]:
 def _keys(issuer: TrustedIssuer) -> KeySource:
     if issuer.jwks_file:
         return FileKeys(Path(issuer.jwks_file), issuer.policy)
-    plain = issuer.allow_plaintext
+    plain, tls = issuer.allow_plaintext, _authorities(issuer)
     if issuer.jwks_url:
-        return RemoteKeys(issuer.policy, Jwks(issuer.jwks_url, plain).load)
-    return RemoteKeys(issuer.policy, DiscoveredJwks(issuer.policy.issuer, allow_plaintext=plain).load)
+        return RemoteKeys(issuer.policy, Jwks(issuer.jwks_url, plain, tls).load)
+    return RemoteKeys(issuer.policy, DiscoveredJwks(issuer.policy.issuer, allow_plaintext=plain, tls=tls).load)
+
+
+def _authorities(issuer: TrustedIssuer) -> ssl.SSLContext | None:
+    """Who vouches for the issuer's servers. Raises OperatorError for a file that holds no certificate."""
+    if not issuer.ca_file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=issuer.ca_file)
+    except OSError as error:
+        reason = error.strerror or "no certificate in it"
+        raise OperatorError(
+            Reason.INTERNAL, f"issuers.{issuer.name}.ca_file: {issuer.ca_file} cannot be used ({reason})"
+        ) from error
 
 
 def _opaque(settings: Settings, revoked: IsRevoked) -> OpaqueAuthenticator:
@@ -164,6 +178,7 @@ def _opaque(settings: Settings, revoked: IsRevoked) -> OpaqueAuthenticator:
                     one.introspection.client_id,
                     one.introspection.client_secret,
                     one.allow_plaintext,
+                    _authorities(one),
                 ).ask,
                 one.introspection.prefix,
                 one.introspection.audience_optional,

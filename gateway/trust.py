@@ -30,6 +30,7 @@ class IssuerTable:
     jwks_url: str = setting("", check=schema.url)
     jwks_file: str = setting("")
     discovery: bool = setting(False)
+    ca_file: str = setting("")
     allow_plaintext: bool = setting(False)
     types: tuple[str, ...] = setting(tuple(sorted(STRICT_TYPES)))
     ignored_header_members: tuple[str, ...] = setting(())
@@ -42,6 +43,8 @@ class IssuerTable:
     jti_claim: str = setting("jti")
     optional_claims: tuple[str, ...] = setting(())
     fixed_tenant: str = setting("")
+    fixed_scopes: tuple[str, ...] = setting(())
+    subjects: tuple[str, ...] = setting(())
     actor_clients: tuple[str, ...] = setting(())
     introspection_url: str = setting("", check=schema.url)
     introspection_client_id: str = setting("")
@@ -68,6 +71,7 @@ class Introspection:
 class TrustedIssuer:
     """One issuer: the rules for its tokens, and where its keys are; neither file nor URL = OIDC discovery.
 
+    `ca_file` holds the authorities that vouch for the issuer's own servers; empty = those of the system.
     `signed` = its signed tokens are accepted; one that only answers introspection has no keys to fetch.
     """
 
@@ -75,6 +79,7 @@ class TrustedIssuer:
     policy: IssuerPolicy
     jwks_url: str = ""
     jwks_file: str = ""
+    ca_file: str = ""
     allow_plaintext: bool = False
     signed: bool = True
     introspection: Introspection | None = None
@@ -190,7 +195,9 @@ def _trusted(name: str, keys: IssuerTable, policy: IssuerPolicy) -> TrustedIssue
             keys.introspection_audience_optional,
         )
     signed = bool(keys.jwks_url or keys.jwks_file or keys.discovery or introspection is None)
-    return TrustedIssuer(name, policy, keys.jwks_url, keys.jwks_file, keys.allow_plaintext, signed, introspection)
+    return TrustedIssuer(
+        name, policy, keys.jwks_url, keys.jwks_file, keys.ca_file, keys.allow_plaintext, signed, introspection
+    )
 
 
 def _issuer_faults(keys: IssuerTable) -> list[str]:

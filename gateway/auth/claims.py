@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from gateway.auth.compact import TokenError
 from gateway.auth.policy import TENANT, IssuerPolicy
@@ -57,11 +58,14 @@ def read_caller(payload: Mapping[str, object], policy: IssuerPolicy, key_id: str
     expires_at = _check_times(payload, now)
     client_id = _name(payload, policy.client_id_claim, may_miss="client_id" in policy.optional_claims)
     _check_delegation(payload, policy, client_id)
+    subject = _name(payload, "sub")
+    if policy.subjects and not any(fnmatchcase(subject, pattern) for pattern in policy.subjects):
+        raise TokenError("sub is not among the subjects of this issuer")
     return Caller(
         tenant=policy.fixed_tenant or _tenant(payload, policy.tenant_claim),
-        subject=_name(payload, "sub"),
+        subject=subject,
         client_id=client_id,
-        scopes=_scopes(payload.get(policy.scope_claim, ""), policy),
+        scopes=policy.fixed_scopes or _scopes(payload.get(policy.scope_claim, ""), policy),
         expires_at=expires_at,
         credential_id=_name(payload, policy.jti_claim, may_miss="jti" in policy.optional_claims),
         key_id=key_id,

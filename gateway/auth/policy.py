@@ -20,7 +20,8 @@ class IssuerPolicy:
     `default_algorithm` is bound to keys that the issuer publishes without `alg`. `audience_list` accepts a list of
     audiences when one of `audiences` is in it. `scope_list` accepts a list of strings as the scope claim.
     `optional_claims` may hold `client_id` and `jti`. `fixed_tenant` is the tenant of every token of the issuer,
-    whatever the token says. `actor_clients` are the clients whose tokens may act for somebody else (`act`).
+    whatever the token says, and `fixed_scopes` are the scopes. `subjects` are shell patterns, one of which `sub`
+    must match; none = any subject. `actor_clients` are the clients whose tokens may act for somebody else (`act`).
 
     Raises ValueError with every fault when the policy itself makes no sense.
     """
@@ -39,6 +40,8 @@ class IssuerPolicy:
     jti_claim: str = "jti"
     optional_claims: frozenset[str] = frozenset()
     fixed_tenant: str = ""
+    fixed_scopes: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
     actor_clients: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ def _claim_warnings(policy: IssuerPolicy) -> tuple[tuple[object, str], ...]:
         (policy.scope_list, "accepts the scope as a list"),
         (policy.optional_claims, f"accepts tokens without {_listed(policy.optional_claims)}"),
         (policy.fixed_tenant, f"every token belongs to the tenant {policy.fixed_tenant}"),
+        (policy.fixed_scopes, f"every token has the scopes {_listed(policy.fixed_scopes)}"),
         (policy.actor_clients, f"accepts act from the clients {_listed(policy.actor_clients)}"),
     )
 

@@ -276,3 +276,20 @@ def test_a_relaxed_header_ignores_only_what_was_named() -> None:
         read_header(header(x5u="abc", typ="JWT"), policy)
     with pytest.raises(TokenError):
         read_header(header(typ=""), policy)
+
+
+def test_fixed_scopes_stand_in_for_those_of_the_token() -> None:
+    """For issuers that know no scopes; what the token says of them counts for nothing."""
+    policy = replace(STRICT, fixed_scopes=frozenset({"search"}))
+    for scope in ("model.read admin", ["admin"], ABSENT):
+        assert read_caller(claims(scope=scope), policy, "es", NOW).scopes == {"search"}
+
+
+@pytest.mark.parametrize("subject", ["system:serviceaccount:apps:billing", "system:serviceaccount:apps:"])
+def test_a_subject_must_be_among_those_of_the_policy(subject: str) -> None:
+    """A pattern is for the whole subject, in its own spelling."""
+    policy = replace(STRICT, subjects=frozenset({"system:serviceaccount:apps:*"}))
+    assert read_caller(claims(sub=subject), policy, "es", NOW).subject == subject
+    for other in ("user-1", f"x{subject}", subject.upper(), "system:serviceaccount:other:billing"):
+        with pytest.raises(TokenError):
+            read_caller(claims(sub=other), policy, "es", NOW)

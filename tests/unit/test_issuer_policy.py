@@ -27,6 +27,7 @@ RELAXATIONS = [
     ({"jti_claim": "uti"}, "uti"),
     ({"optional_claims": frozenset({"jti"})}, "jti"),
     ({"fixed_tenant": "acme"}, "acme"),
+    ({"fixed_scopes": frozenset({"search"})}, "search"),
     ({"actor_clients": frozenset({"bot"})}, "bot"),
 ]
 
