@@ -39,6 +39,9 @@ def admit_all(
     Returns the new accounts and no decision, or the accounts as they were (brought up to now) and, by the place of
     its account, each decision that refuses.
     """
+    if len(accounts) == 1:
+        one, decisions = admit(accounts[0], quotas[0], now, cost)
+        return [one], [(0, decision) for decision in decisions]
     after: list[Account] = []
     refused: list[tuple[int, Decision]] = []
     for place, (account, quota) in enumerate(zip(accounts, quotas, strict=True)):

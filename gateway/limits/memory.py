@@ -26,7 +26,8 @@ from gateway.limits.bucket import (
 from gateway.limits.quota import allowances, quota_of, refusal
 
 _EVICTIONS_AT_ONCE = 8
-_Key = tuple[str, ScopeKind, str]
+_Key = str | tuple[str, ScopeKind, str]
+"""A tenant's own scope goes by its name alone, because every turn looks for it several times."""
 
 
 @dataclass(slots=True)
@@ -38,7 +39,10 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Lease:
-    scopes: tuple[Scope, ...]
+    """`entries` are those of `keys`; while it is held none of them is forgotten."""
+
+    keys: Sequence[_Key]
+    entries: Sequence[_Entry]
     hold: Hold
     ends_ms: int
 
@@ -82,18 +86,16 @@ class MemoryLimiter:
         standing = leases.held.get(reservation_id) if leases else None
         if standing is not None:
             return Reservation(reservation_id, tenant, standing.hold)
-        every = (Scope(ScopeKind.TENANT, tenant, limits), *scopes)
-        entries = [self._entry(tenant, scope, moment) for scope in every]
-        cost = Cost(hold.tokens, hold.cost_nano_usd)
-        accounts, refused = admit_all([e.account for e in entries], [e.quota for e in entries], moment, cost)
-        for entry, account in zip(entries, accounts, strict=True):
-            entry.account = account
-        if refused:
-            raise refusal([Refusal(every[place].label, decision) for place, decision in refused])
+        keys: list[_Key] = [tenant]
+        entries = [self._entry(tenant, limits, moment)]
+        for scope in scopes:
+            keys.append(_key(tenant, scope))
+            entries.append(self._entry(keys[-1], scope.limits, moment))
+        self._admit(tenant, scopes, entries, moment, hold)
         if leases is None:
             leases = self._leases.setdefault(tenant, _Leases())
         leases.given_up.pop(reservation_id, None)
-        leases.held[reservation_id] = _Lease(every, hold, ends_ms)
+        leases.held[reservation_id] = _Lease(keys, entries, hold, ends_ms)
         return Reservation(reservation_id, tenant, hold)
 
     async def settle(self, reservation: Reservation, used: Hold) -> None:
@@ -107,14 +109,12 @@ class MemoryLimiter:
         lease, book = leases.held.pop(reservation_id, None), settle
         if lease is None:
             lease, book = leases.given_up.pop(reservation_id, None), settle_late
-        if not leases.held and not leases.given_up:
-            del self._leases[tenant]
         if lease is None:
             return
         held = Cost(lease.hold.tokens, lease.hold.cost_nano_usd)
         spent = Cost(used.tokens, used.cost_nano_usd)
-        for scope in lease.scopes:
-            entry = self._entries.get(_key(tenant, scope)) or self._entry(tenant, scope, moment)
+        for key, was in zip(lease.keys, lease.entries, strict=True):
+            entry = was if book is settle else self._entries.get(key) or self._entry(key, was.limits, moment)
             entry.account = book(entry.account, entry.quota, moment, held, spent)
 
     async def allowances(
@@ -126,7 +126,7 @@ class MemoryLimiter:
         found: list[Allowance] = []
         for scope in (Scope(ScopeKind.TENANT, tenant, limits), *scopes):
             quota = quota_of(scope.limits)
-            entry = self._entries.get(_key(tenant, scope))
+            entry = self._entries.get(tenant if scope.kind is ScopeKind.TENANT else _key(tenant, scope))
             account = advance(entry.account if entry else Account(), quota, moment)
             found += allowances(scope.label, account, quota, moment)
         return tuple(found)
@@ -134,7 +134,7 @@ class MemoryLimiter:
     def restore(self, tenant: str, limits: TenantLimits, spent_day: int, spent_month: int) -> None:
         """Books what the tenant had spent before this process started, in nano-USD of this UTC day and month."""
         moment = self._moment()
-        entry = self._entry(tenant, Scope(ScopeKind.TENANT, tenant, limits), moment)
+        entry = self._entry(tenant, limits, moment)
         account = advance(entry.account, entry.quota, moment)
         entry.account = account._replace(
             spent_day=account.spent_day + max(spent_day, 0),
@@ -153,16 +153,26 @@ class MemoryLimiter:
         epoch_ms = round(self._now() * 1000)
         return Moment(round(self._ticks() * 1000) if self._ticks else epoch_ms, epoch_ms)
 
-    def _entry(self, tenant: str, scope: Scope, now: Moment) -> _Entry:
-        key = _key(tenant, scope)
+    def _admit(
+        self, tenant: str, scopes: Sequence[Scope], entries: Sequence[_Entry], now: Moment, hold: Hold
+    ) -> None:
+        cost = Cost(hold.tokens, hold.cost_nano_usd)
+        accounts, refused = admit_all([e.account for e in entries], [e.quota for e in entries], now, cost)
+        for entry, account in zip(entries, accounts, strict=True):
+            entry.account = account
+        if refused:
+            labels = [f"{ScopeKind.TENANT}:{tenant}", *(scope.label for scope in scopes)]
+            raise refusal([Refusal(labels[place], decision) for place, decision in refused])
+
+    def _entry(self, key: _Key, limits: TenantLimits, now: Moment) -> _Entry:
         entry = self._entries.get(key)
         if entry is None:
             self._make_room(now)
-            entry = self._entries[key] = _Entry(Account(), scope.limits, quota_of(scope.limits))
+            entry = self._entries[key] = _Entry(Account(), limits, quota_of(limits))
             return entry
         self._entries.move_to_end(key)
-        if entry.limits is not scope.limits:
-            entry.limits, entry.quota = scope.limits, quota_of(scope.limits)
+        if entry.limits is not limits:
+            entry.limits, entry.quota = limits, quota_of(limits)
         return entry
 
     def _make_room(self, now: Moment) -> None:
@@ -170,28 +180,36 @@ class MemoryLimiter:
         this_month = month_of(now.epoch_ms // DAY_MS)
         for _ in range(min(_EVICTIONS_AT_ONCE, len(self._entries) - self._max_scopes + 1)):
             key, entry = next(iter(self._entries.items()))
-            self._give_up(key[0], now)
+            tenant = key if isinstance(key, str) else key[0]
+            self._give_up(tenant, now)
             account = entry.account
             spent = account.spent_month if account.month >= this_month else 0
             if account.streams or account.held_nano_usd or spent:
                 self._entries.move_to_end(key)
             else:
                 del self._entries[key]
+                leases = self._leases.get(tenant)
+                if leases is not None and not leases.held and not leases.given_up:
+                    del self._leases[tenant]
 
     def _give_up(self, tenant: str, now: Moment) -> int:
         """Frees what nobody settled in time; returns the tenant's own clock, which never goes back."""
-        own = self._entries.get((tenant, ScopeKind.TENANT, tenant))
-        clock_ms = max(own.account.at_ms, now.ticks_ms) if own else now.ticks_ms
+        own = self._entries.get(tenant)
+        clock_ms = now.ticks_ms
+        if own is not None and own.account.at_ms > clock_ms:
+            clock_ms = own.account.at_ms
         leases = self._leases.get(tenant)
-        while leases and leases.held:
-            reservation_id, lease = next(iter(leases.held.items()))
+        if leases is None:
+            return clock_ms
+        while leases.held:
+            reservation_id = next(iter(leases.held))
+            lease = leases.held[reservation_id]
             if lease.ends_ms > clock_ms:
                 break
             leases.given_up[reservation_id] = leases.held.pop(reservation_id)
-            for scope in lease.scopes:
-                entry = self._entries[_key(tenant, scope)]
+            for entry in lease.entries:
                 entry.account = expire(entry.account, Cost(lease.hold.tokens, lease.hold.cost_nano_usd))
-        while leases and leases.given_up:
+        while leases.given_up:
             reservation_id, lease = next(iter(leases.given_up.items()))
             if lease.ends_ms + LATE_MS > clock_ms:
                 break
