@@ -24,7 +24,7 @@ from gateway.domain.turn import ToolCall
 from gateway.domain.usage import Usage
 from gateway.limits import Allowance
 from gateway.pipeline.plan import Offer
-from gateway.server.status import duration, row_of
+from gateway.server.status import duration, row_of, wait_of
 from gateway.v1 import account_pb2, content_pb2, inference_pb2
 
 Frame = inference_pb2.ServerFrame
@@ -69,8 +69,9 @@ class TurnFrames:
             retryable=row.retryable,
             facts={**error.facts, **{f"field.{v.field}": v.description for v in error.fields}},
         )
-        if error.retry_after_s is not None:
-            fault.retry_after.CopyFrom(duration(error.retry_after_s))
+        wait_s = wait_of(error)
+        if wait_s is not None:
+            fault.retry_after.CopyFrom(duration(wait_s))
         return Frame(turn_id=self._turn_id, fault=fault)
 
     def _delta(self, event: TextDelta) -> Frame:

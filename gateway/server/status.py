@@ -18,10 +18,14 @@ NO_RETRY = "-1"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: the `google.rpc.Code` and whether the same call may succeed later."""
+    """One line of the table: the `google.rpc.Code` and whether the same call may succeed later.
+
+    `wait_s` is how long to wait before that where the error itself does not say.
+    """
 
     code: int
     retryable: bool = False
+    wait_s: float | None = None
 
 
 _UNAUTHENTICATED = Row(code_pb2.UNAUTHENTICATED)
@@ -31,6 +35,7 @@ _INVALID = Row(code_pb2.INVALID_ARGUMENT)
 _EXISTS = Row(code_pb2.ALREADY_EXISTS)
 _ABORTED = Row(code_pb2.ABORTED)
 _LATER = Row(code_pb2.UNAVAILABLE, retryable=True)
+_SOON = Row(code_pb2.UNAVAILABLE, retryable=True, wait_s=1.0)
 _BROKEN = Row(code_pb2.UNAVAILABLE)
 
 TABLE: Mapping[Reason, Row] = MappingProxyType(
@@ -61,10 +66,10 @@ TABLE: Mapping[Reason, Row] = MappingProxyType(
         Reason.UPSTREAM_CREDENTIALS: _BROKEN,
         Reason.UPSTREAM_BALANCE: _BROKEN,
         Reason.UPSTREAM_MODEL_GONE: _BROKEN,
-        Reason.UPSTREAM_RATE_LIMITED: _LATER,
-        Reason.UPSTREAM_UNAVAILABLE: _LATER,
+        Reason.UPSTREAM_RATE_LIMITED: _SOON,
+        Reason.UPSTREAM_UNAVAILABLE: _SOON,
         Reason.UPSTREAM_TLS: _BROKEN,
-        Reason.UPSTREAM_TTFT_TIMEOUT: _LATER,
+        Reason.UPSTREAM_TTFT_TIMEOUT: _SOON,
         Reason.UPSTREAM_PROTOCOL: _LATER,
         Reason.STREAM_INTERRUPTED: _ABORTED,
         Reason.CLIENT_TOO_SLOW: _ABORTED,
@@ -96,8 +101,9 @@ def ending(error: GatewayError, request_id: str, receipt_id: str = "", billed: b
         reason=error.reason, domain=DOMAIN, metadata=_facts(error, row, request_id, receipt_id, billed)
     )
     details: list[Message] = [info]
-    if error.retry_after_s is not None:
-        details.append(error_details_pb2.RetryInfo(retry_delay=duration(error.retry_after_s)))
+    wait_s = wait_of(error)
+    if wait_s is not None:
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration(wait_s)))
     if error.fields:
         details.append(_bad_request(error))
     if error.quotas:
@@ -116,6 +122,11 @@ def row_of(error: GatewayError) -> Row:
     row = TABLE[error.reason]
     hopeless = error.reason is Reason.RATE_LIMITED and error.retry_after_s is None
     return Row(row.code) if hopeless else row
+
+
+def wait_of(error: GatewayError) -> float | None:
+    """How long to wait before a repeat, in seconds; None where there is nothing to wait for."""
+    return TABLE[error.reason].wait_s if error.retry_after_s is None else error.retry_after_s
 
 
 def duration(seconds: float) -> duration_pb2.Duration:
@@ -161,6 +172,5 @@ def _pushback(error: GatewayError, row: Row) -> tuple[tuple[str, str | bytes], .
         return (("grpc-retry-pushback-ms", NO_RETRY),) if row.code == code_pb2.RESOURCE_EXHAUSTED else ()
     if error.reason is Reason.DRAINING:
         return (("grpc-retry-pushback-ms", "0"),)
-    if error.retry_after_s is None:
-        return ()
-    return (("grpc-retry-pushback-ms", str(ceil(error.retry_after_s * 1000))),)
+    wait_s = wait_of(error)
+    return () if wait_s is None else (("grpc-retry-pushback-ms", str(ceil(wait_s * 1000))),)
