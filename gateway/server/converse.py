@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -75,6 +75,7 @@ class Conversation:
         self._writer = writer
         self._watches: dict[str, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unended = 0
         self._watch = Watch(visitor.call.deadline, overdue)
         self._frames_read = 0
         self._leaving = False
@@ -151,7 +152,7 @@ class Conversation:
         self._stop_when_idle()
 
     def _stop_when_idle(self) -> None:
-        if self._leaving and not self._watches:
+        if self._leaving and not (self._watches or self._unended):
             self._watch.stop(self._last_word())
 
     async def _read(self, request: inference_pb2.ClientFrame | Malformed) -> None:
@@ -214,7 +215,8 @@ class Conversation:
             visitor = replace(self._visitor, tenant=self._shared.door.permit(call.method, caller))
             turn = read_turn(request, turn_id)
         except GatewayError as error:
-            await self._refuse(turn_id, error, running=turn_id in self._watches)
+            for frame in self._refusal(turn_id, error, running=turn_id in self._watches):
+                await self._writer.write(frame)
             return
         watch = self._watches[turn.turn_id] = self._shared.running.watch(visitor)
         work = self._answer(turn, visitor, watch)
@@ -233,36 +235,46 @@ class Conversation:
             raise CallerError(Reason.PROTOCOL_STATE, f"{MAX_TURNS} turns are running; wait for one to end")
 
     async def _answer(self, turn: Turn, visitor: Visitor, watch: Watch) -> None:
+        self._unended += 1
+        try:
+            with self._shared.running.keep(watch, visitor.caller):
+                try:
+                    last = await self._run(turn, visitor, watch)
+                finally:
+                    # Whoever reads the end of a turn may use its place, and its id, at once.
+                    del self._watches[turn.turn_id]
+                for frame in last:
+                    await self._writer.write(frame)
+        finally:
+            self._unended -= 1
+        self._stop_when_idle()
+
+    async def _run(self, turn: Turn, visitor: Visitor, watch: Watch) -> Sequence[ServerFrame]:
+        """Answers a turn up to its last frames, which are still to be written."""
+        shared, call = self._shared, visitor.call
         made = TurnFrames(turn.turn_id)
 
         async def emit(event: TurnEvent) -> None:
             await self._writer.write(made.frame(event))
 
-        shared, call = self._shared, visitor.call
-        with shared.running.keep(watch, visitor.caller):
-            try:
-                work = shared.pipeline.run(visitor, turn, emit, watch)
-                end = await shared.door.firewall(call.method, call.request_id, work)
-                await self._writer.write(made.frame(end))
-            except TurnFailed as failed:
-                if failed.error.reason is Reason.CLIENT_TOO_SLOW:
-                    # Nobody reads this stream: it ends, and with it whatever else runs on it.
-                    raise failed.error from failed
-                if failed.error.reason is not Reason.CANCELLED:
-                    await self._writer.write(made.fault(failed.error, failed.billed))
-                await self._writer.write(made.frame(failed.end))
-            except GatewayError as error:
-                await self._refuse(turn.turn_id, error, running=False)
-            finally:
-                del self._watches[turn.turn_id]
-        self._stop_when_idle()
+        try:
+            work = shared.pipeline.run(visitor, turn, emit, watch)
+            return (made.frame(await shared.door.firewall(call.method, call.request_id, work)),)
+        except TurnFailed as failed:
+            if failed.error.reason is Reason.CLIENT_TOO_SLOW:
+                # Nobody reads this stream: it ends, and with it whatever else runs on it.
+                raise failed.error from failed
+            end = made.frame(failed.end)
+            is_wanted = failed.error.reason is Reason.CANCELLED
+            return (end,) if is_wanted else (made.fault(failed.error, failed.billed), end)
+        except GatewayError as error:
+            return self._refusal(turn.turn_id, error, running=False)
 
-    async def _refuse(self, turn_id: str, error: GatewayError, *, running: bool) -> None:
+    def _refusal(self, turn_id: str, error: GatewayError, *, running: bool) -> Sequence[ServerFrame]:
         self._shared.door.refused(self._visitor.call.method, self._visitor.tenant.name, error)
         made = TurnFrames(turn_id)
-        await self._writer.write(made.fault(error, billed=False))
-        if not running:
-            await self._writer.write(made.frame(TurnEnd(Finish.ERROR, Usage(), receipt_id="")))
+        fault = made.fault(error, billed=False)
+        return (fault,) if running else (fault, made.frame(TurnEnd(Finish.ERROR, Usage(), receipt_id="")))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

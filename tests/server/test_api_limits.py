@@ -13,7 +13,7 @@ from gateway.v1 import account_pb2, inference_pb2, search_pb2
 from tests.support.calls import NEVER, NOT_DEGRADED, kinds, refused, streamed, text_of, until
 from tests.support.chat_events import DONE, LAST_CHUNK, chat_chunk, text_chunk
 from tests.support.gateway import Running, running
-from tests.support.upstream import Reply, ScriptedUpstream
+from tests.support.upstream import RESET, Reply, ScriptedUpstream
 
 CODE = grpc.StatusCode
 LIMITS = """
@@ -303,19 +303,34 @@ async def test_a_restart_forgets_neither_receipts_nor_what_was_spent(tmp_path: P
             assert len(upstream.exchanges) == 1
 
 
-async def test_a_turn_that_failed_is_settled_too(tmp_path: Path) -> None:
-    """Its id names its receipt; trying again takes a new id, and the message of the first failure came with it."""
+async def test_a_turn_that_failed_before_any_output_may_be_tried_again_under_its_id(tmp_path: Path) -> None:
+    """The second attempt has the receipt of the first; once it is answered the turn is settled."""
     replies = [Reply.json(401, {"error": {"message": "no"}}), Reply.answer("fine")]
     async with (
         ScriptedUpstream(replies) as upstream,
         running(tmp_path, upstream=upstream.url) as gateway,
     ):
         first = await refused(gateway.inference.Complete(plain(turn_id="t1"), metadata=gateway.bearer()))
-        again = await refused(gateway.inference.Complete(plain(turn_id="t1"), metadata=gateway.bearer()))
-        anew = await gateway.inference.Complete(plain(turn_id="t2"), metadata=gateway.bearer())
+        again = await gateway.inference.Complete(plain(turn_id="t1"), metadata=gateway.bearer())
+        third = await refused(gateway.inference.Complete(plain(turn_id="t1"), metadata=gateway.bearer()))
         assert first.reason == "UPSTREAM_CREDENTIALS"
+        assert again.message.content == "fine"
+        assert again.end.receipt_id == first.facts["receipt_id"] == third.facts["receipt_id"]
+        assert third.reason == "TURN_SETTLED"
+
+
+async def test_a_turn_that_broke_off_is_settled(tmp_path: Path) -> None:
+    """What was delivered was charged, so the same id does not run again."""
+    replies = [Reply.events(text_chunk("half"), RESET), Reply.answer("whole")]
+    async with (
+        ScriptedUpstream(replies) as upstream,
+        running(tmp_path, upstream=upstream.url) as gateway,
+    ):
+        first = await refused(gateway.inference.Complete(plain(turn_id="t1"), metadata=gateway.bearer()))
+        again = await refused(gateway.inference.Complete(plain(turn_id="t1"), metadata=gateway.bearer()))
+        assert first.reason == "STREAM_INTERRUPTED"
         assert (again.reason, again.facts["receipt_id"]) == ("TURN_SETTLED", first.facts["receipt_id"])
-        assert anew.message.content == "fine"
+        assert len(upstream.exchanges) == 1
 
 
 # --- tenants --------------------------------------------------------------------------------------------

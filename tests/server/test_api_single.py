@@ -10,7 +10,7 @@ import pytest
 
 import deepseek_pb2
 from gateway.v1 import account_pb2, content_pb2, inference_pb2, search_pb2
-from tests.support.calls import NEVER, NOT_DEGRADED, Talk, kinds, refused, streamed, text_of
+from tests.support.calls import NEVER, NOT_DEGRADED, Talk, kinds, refused, streamed, text_of, until
 from tests.support.chat_events import DONE, LAST_CHUNK, chat_chunk, reasoning_chunk, text_chunk
 from tests.support.gateway import ALL_SCOPES, Running, running
 from tests.support.upstream import RESET, Reply, ScriptedUpstream
@@ -473,4 +473,4 @@ async def test_a_turn_may_have_a_deadline_of_its_own(tmp_path: Path) -> None:
         frames, told = await streamed(gateway.inference.Generate(turn, metadata=gateway.bearer(), timeout=30))
         assert (told.code, told.reason) == (CODE.DEADLINE_EXCEEDED, "DEADLINE")
         assert (frames[-1].end.finish, text_of(frames)) == (inference_pb2.FINISH_DEADLINE, "slow")
-        await upstream.exchanges[0].closed.wait()
+        await until(upstream.exchanges[0].closed.is_set)
