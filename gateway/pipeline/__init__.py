@@ -214,7 +214,7 @@ class Pipeline:
             await emit(notice)
         await self._search(job, emit)
         generation = job.plan.generation
-        outlet = Outlet(emit, job.sources, generation.include_reasoning)
+        outlet = Outlet(emit, job.findings, job.turn.question, generation.include_reasoning)
         over = Supervision(self._stations.patience, self._meter(job))
         try:
             await ask(job, self._prompt(job), outlet, over)

@@ -3,22 +3,33 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from gateway.domain.events import Citation, Source, TextDelta, ToolCallDelta, TurnEvent
+from gateway.domain.events import Citation, TextDelta, ToolCallDelta, TurnEvent
+from gateway.search import Findings
 from gateway.search.citations import CitationParser
+from gateway.search.links import OutputFilter, cited_hosts
 from gateway.search.support import checked
 
 Emit = Callable[[TurnEvent], Awaitable[None]]
 
 
 class Outlet:
-    """Passes one answer on. Without sources, text goes through untouched and nothing of it is kept."""
+    """Passes one answer on. Without sources, text goes through untouched and nothing of it is kept.
 
-    def __init__(self, emit: Emit, sources: Sequence[Source], include_reasoning: bool) -> None:
+    With sources, marks become citations first and links are filtered last: what a mark was taken out of may only
+    then be an address.
+    """
+
+    def __init__(self, emit: Emit, findings: Findings, question: str, include_reasoning: bool) -> None:
+        """`question` is the caller's own: an answer may name the hosts that stand in it."""
+        sources = findings.sources
+        hosts = cited_hosts((source.url for source in sources), question)
         self._emit = emit
         self._include_reasoning = include_reasoning
         self._sources = {source.source_id: source for source in sources}
         self._parser = CitationParser(self._sources) if sources else None
         self._answer = bytearray()
+        self._filter = OutputFilter(hosts, findings.canary)
+        self._reasoning = OutputFilter(hosts, findings.canary)
 
     async def text(self, delta: TextDelta) -> None:
         """Passes on what the caller may see of it; citations follow the text they cover."""
@@ -29,8 +40,10 @@ class Outlet:
                 await self._emit(delta)
             return
         text, citations = self._parser.feed(delta.text) if delta.text else ("", [])
-        if text or delta.reasoning or delta.refusal:
-            await self._emit(replace(delta, text=text))
+        text = self._filter.feed(text)
+        reasoning = self._reasoning.feed(delta.reasoning)
+        if text or reasoning or delta.refusal:
+            await self._emit(replace(delta, text=text, reasoning=reasoning))
         await self._cite(text, citations)
 
     async def tool_call(self, delta: ToolCallDelta) -> None:
@@ -46,6 +59,7 @@ class Outlet:
         if self._parser is None:
             return
         text, citations = self._parser.close()
+        text = self._filter.feed(text) + self._filter.close()
         if text:
             await self._emit(TextDelta(text=text, events=0))
         await self._cite(text, citations)
@@ -56,6 +70,9 @@ class Outlet:
             await self._emit(self._checked(citation))
 
     def _checked(self, citation: Citation) -> Citation:
-        """The citation with what its best source says of the span."""
+        """The citation where its words ended up, with what its best source says of them."""
+        citation = replace(
+            citation, start=self._filter.place(citation.start), end=self._filter.place(citation.end)
+        )
         span = self._answer[citation.start : citation.end].decode()
         return checked(citation, span, [self._sources[source_id] for source_id in citation.source_ids])

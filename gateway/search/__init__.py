@@ -13,7 +13,7 @@ from gateway.domain.events import SearchEvent, Source
 from gateway.domain.extraction import Extraction
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions
-from gateway.search.exchange import Exchange
+from gateway.search.exchange import VendorReply, VendorRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,14 @@ class ProviderOptions:
     url: str = ""
     timeout_s: float = 4.0
     engine: str = ""
+
+
+class Exchange(Protocol):
+    """Carries requests to vendors: no redirects, no cookies, no proxy of the environment."""
+
+    async def send(self, request: VendorRequest, timeout_s: float) -> VendorReply:
+        """The reply, whatever its status. Raises UpstreamError when there is none in time, or too much of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,9 @@ class Findings:
     events: tuple[SearchEvent, ...] = ()
     sources: tuple[Source, ...] = ()
     prompt_text: str = ""
+
+    canary: str = ""
+    """The marker of the evidence: a text that no answer may repeat."""
 
     paid: Mapping[str, int] = field(default_factory=dict)
     """Calls that brought something, by provider: errors and empty results are free."""

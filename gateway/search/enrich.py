@@ -161,7 +161,8 @@ class Enricher:
         if not sources:
             return Findings(events, paid=paid)
         today = datetime.fromtimestamp(self._now(), UTC).date().isoformat()
-        return Findings(events, sources, fence(question.text, sources, self._marker(), today), paid)
+        marker = self._marker()
+        return Findings(events, sources, fence(question.text, sources, marker, today), marker, paid)
 
 
 def relevant(question: str, sources: Sequence[Source]) -> tuple[Source, ...]:

@@ -1,9 +1,8 @@
-"""Pure: one call to a vendor as values: what is sent, what came back, and the promise of whoever carries it."""
+"""Pure: one call to a vendor as values: what is sent, what came back, and how both are written and read."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 
 class MalformedReplyError(Exception):
@@ -38,14 +37,6 @@ class Page:
     number: int
     count: int
     now: float
-
-
-class Exchange(Protocol):
-    """Carries requests to vendors: no redirects, no cookies, no proxy of the environment."""
-
-    async def send(self, request: VendorRequest, timeout_s: float) -> VendorReply:
-        """The reply, whatever its status. Raises UpstreamError when there is none in time, or too much of it."""
-        ...
 
 
 def post_json(url: str, fields: Mapping[str, object], headers: Mapping[str, str]) -> VendorRequest:
