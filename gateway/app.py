@@ -104,7 +104,7 @@ async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
             port = MetricsPort(settings.metrics.address, metrics, lambda: known.ready and not door.draining)
             stack.push_async_callback(port.aclose)
             metrics_port = await port.start()
-        grpc_port = await server.start()
+        grpc_port = await server.start(lambda: known.ready)
         # The bridge outlives the drain, so that its callers hear how their answers end.
         tokens = identity.OwnTokens(settings, known, issuer)
         bridge = http_port.beside(settings, grpc_port, user_secret(settings), tokens.routes())

@@ -84,6 +84,7 @@ class GrpcServer:
         self._door = door
         self._running = running
         self._health = Health(services)
+        self._following: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(options=options(settings))
         for service, methods in services.items():
             self._server.add_generic_rpc_handlers((_handlers(service, methods, door),))
@@ -92,8 +93,8 @@ class GrpcServer:
             listed = (*services, HEALTH, REFLECTION)
             self._server.add_generic_rpc_handlers((_reflection(listed, door, open_reflection),))
 
-    async def start(self) -> int:
-        """Listens and reports itself ready; returns the port. Raises OperatorError when it cannot listen."""
+    async def start(self, ready: Callable[[], bool] = lambda: True) -> int:
+        """Listens, and reports itself as `ready` says; returns the port. Raises OperatorError where it cannot."""
         host, _, port = self._settings.address.rpartition(":")
         try:
             credentials = _credentials(self._settings)
@@ -108,13 +109,17 @@ class GrpcServer:
                 f"machine's; stop what listens on {port}, or set GATEWAY_GRPC_ADDRESS={host}:OTHER",
             ) from error
         await self._server.start()
-        self._health.serve()
+        self._following = asyncio.get_running_loop().create_task(self._health.follow(ready))
+        # Its first look comes before the first call.
+        await asyncio.sleep(0)
         return bound
 
     async def drain(self) -> None:
         """Takes no more calls, lets running ones finish within the grace, and ends the rest itself."""
         settings = self._settings
         self._health.leave()
+        if self._following is not None:
+            self._following.cancel()
         self._door.draining = True
         self._running.drain()
         await asyncio.sleep(settings.drain_wait_s)

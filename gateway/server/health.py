@@ -4,7 +4,7 @@ Protocol: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import grpc.aio
 from google.protobuf.message import Message
@@ -14,6 +14,7 @@ from gateway.domain.errors import CallerError, CallerLeft, Reason
 from gateway.server.door import Context
 
 Response = health_pb2.HealthCheckResponse
+LOOK_EVERY_S = 1.0
 UNKNOWN = Response(status=Response.SERVICE_UNKNOWN)
 
 
@@ -26,9 +27,12 @@ class Health:
         self._changed = asyncio.Event()
         self._leaving = False
 
-    def serve(self) -> None:
-        """Calls are taken from now on."""
-        self._become(serving=True)
+    async def follow(self, ready: Callable[[], bool]) -> None:
+        """Stands as `ready` says, looked at once a second, until it is cancelled or this server leaves."""
+        while not self._leaving:
+            if self._serving is not ready():
+                self._become(serving=not self._serving)
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def leave(self) -> None:
         """No call is taken any more; watchers are told so, and let go: an open call would hold up the drain."""
