@@ -4,6 +4,7 @@ The model here is scripted to obey: it repeats the evidence it was shown, marker
 marks an attacker would ask for. The promises hold all the same, for they do not rest on the model.
 """
 
+import html
 import re
 from pathlib import Path
 
@@ -37,16 +38,16 @@ def carried(text: str, carrier: str) -> tuple[dict[str, str], str]:
         case "url":
             hit["suffix"] = f"?q={text}"
         case "page_text":
-            body = body.replace("</p>", f"</p><p>{text.replace('<', '&lt;')}</p>")
+            body = body.replace("</p>", f"</p><p>{html.escape(text)}</p>")
         case "page_hidden":
-            body += f"<div style='display:none'>{text}</div>"
+            body += f"<div style='display:none'>{html.escape(text)}</div>"
         case "page_meta":
-            data = f'<script type="application/ld+json">{text}</script>'
-            body = f'<meta name="description" content="{text}">{data}{body}'
+            data = f'<script type="application/ld+json">{text.replace("<", "")}</script>'
+            body = f'<meta name="description" content="{html.escape(text)}">{data}{body}'
         case "page_comment":
             body += f"<!-- {text} -->"
         case _:
-            body += f'<img src="x.png" alt="{text}" title="{text}">'
+            body += f'<img src="x.png" alt="{html.escape(text)}" title="{html.escape(text)}">'
     return hit, f"<html><head><title>Crane</title></head><body>{body}</body></html>"
 
 
