@@ -19,9 +19,14 @@ from gateway.domain.turn import SearchMode, SearchOptions
 from gateway.search import Findings, Hit, Question, SearchProvider, SearchQuery
 from gateway.search.decide import decide
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, fence, within_budget
+from gateway.search.fresh import FreshCache
 from gateway.search.fuse import ProviderHits, Wanted, fuse
 
 DEFAULT_MAX_RESULTS = 5
+TTL_S, FRESH_TTL_S = 300.0, 60.0
+"""How long a list of hits is found again; a question about what is new wants a newer one."""
+UNCACHED = frozenset({"embedded"})
+"""The index is faster than any cache, and changes when its operator says so."""
 RELEVANT_SHARE = 0.34
 """A source that holds less than a third of the question's words is no evidence when nobody asked for a search."""
 
@@ -33,18 +38,21 @@ class _Outcome:
     hits: Sequence[Hit] = ()
     took_s: float = 0.0
     detail: str = ""
+    from_cache: bool = False
 
 
 class PageReading(Protocol):
     """Puts what pages say in the place of what a search engine says of them."""
 
-    async def deepen(self, sources: Sequence[Source], question: str, within_s: float) -> tuple[Source, ...]:
+    async def deepen(
+        self, sources: Sequence[Source], question: str, within_s: float, tenant: str
+    ) -> tuple[Source, ...]:
         """The sources, in the same order; one whose page cannot be read stays as it was."""
         ...
 
 
 class Enricher:
-    """Searches for one turn at a time; keeps nothing between turns."""
+    """Searches; between turns it keeps what was found on the web for some minutes, per tenant."""
 
     def __init__(
         self,
@@ -56,6 +64,7 @@ class Enricher:
     ) -> None:
         """`providers` in order of preference, by name; `timeout_s` is the default slice of a turn."""
         self._pages = pages
+        self._found: FreshCache[Sequence[Hit]] = FreshCache(_weight)
         self._providers = dict(providers)
         self._timeout_s = timeout_s
         self._marker = marker
@@ -79,8 +88,9 @@ class Enricher:
         begun = time.perf_counter()
         allowed = [name for name in names if tenant.may_search_with(name)][: options.max_calls or None]
         query = self._query(decision.query, options, tenant)
+        ttl_s = FRESH_TTL_S if decision.reason == "fresh" else TTL_S
         within_s = min(options.timeout_s or self._timeout_s, question.within_s)
-        outcomes = await asyncio.gather(*(self._ask(name, query, within_s) for name in allowed))
+        outcomes = await asyncio.gather(*(self._ask(name, query, within_s, ttl_s) for name in allowed))
         denied = [
             _Outcome(name, SearchStatus.SKIPPED, detail="not allowed for this tenant")
             for name in names
@@ -95,7 +105,7 @@ class Enricher:
         sources = self._fused(question, query, outcomes)
         if options.pages and self._pages is not None and sources:
             left = question.within_s - (time.perf_counter() - begun)
-            sources = await self._pages.deepen(sources, decision.query, left)
+            sources = await self._pages.deepen(sources, decision.query, left, tenant.name)
         return self._findings(question, query, sources, [*outcomes, *denied])
 
     def _chosen(self, options: SearchOptions) -> list[str]:
@@ -120,18 +130,22 @@ class Enricher:
             locale=options.locale,
         )
 
-    async def _ask(self, name: str, query: SearchQuery, within_s: float) -> _Outcome:
+    async def _ask(self, name: str, query: SearchQuery, within_s: float, ttl_s: float) -> _Outcome:
         begun = time.perf_counter()
+        provider, from_cache = self._providers[name], False
         try:
             async with asyncio.timeout(within_s):
-                hits = await self._providers[name].search(query)
+                if name in UNCACHED:
+                    hits: Sequence[Hit] = await provider.search(query)
+                else:
+                    hits, from_cache = await self._found.get((name, query), ttl_s, lambda: provider.search(query))
         except TimeoutError:
             return _Outcome(name, SearchStatus.FAILED, (), within_s, "timeout")
         except UpstreamError as error:
             return _Outcome(name, SearchStatus.FAILED, (), time.perf_counter() - begun, error.message)
-        dropped = ", ".join(self._providers[name].unsupported(query))
+        dropped = ", ".join(provider.unsupported(query))
         detail = f"not filtered by the provider, only here: {dropped}" if dropped else ""
-        return _Outcome(name, SearchStatus.OK, hits, time.perf_counter() - begun, detail)
+        return _Outcome(name, SearchStatus.OK, hits, time.perf_counter() - begun, detail, from_cache)
 
     def _fused(self, question: Question, query: SearchQuery, outcomes: Sequence[_Outcome]) -> tuple[Source, ...]:
         options = question.options
@@ -153,11 +167,12 @@ class Enricher:
                 # A page that several providers found is listed once, with the first of them.
                 sources=tuple(s for s in sources if s.provider.split(",")[0].strip() == outcome.provider),
                 took_s=outcome.took_s,
+                from_cache=outcome.from_cache,
                 detail=outcome.detail,
             )
             for outcome in outcomes
         )
-        paid = {outcome.provider: 1 for outcome in outcomes if outcome.hits}
+        paid = {outcome.provider: 1 for outcome in outcomes if outcome.hits and not outcome.from_cache}
         if not sources:
             return Findings(events, paid=paid)
         today = datetime.fromtimestamp(self._now(), UTC).date().isoformat()
@@ -175,3 +190,8 @@ def relevant(question: str, sources: Sequence[Source]) -> tuple[Source, ...]:
         for source in sources
         if len(asked & set(terms(f"{source.title}\n{source.passage}"))) >= RELEVANT_SHARE * len(asked)
     )
+
+
+def _weight(hits: Sequence[Hit]) -> int:
+    """Characters, and something for each object."""
+    return 500 + sum(500 + len(hit.url) + len(hit.title) + len(hit.snippet) + len(hit.passage) for hit in hits)

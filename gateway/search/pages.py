@@ -12,6 +12,7 @@ from gateway.search.best_passages import best_passages
 from gateway.search.cleaning import clean
 from gateway.search.egress import DeniedUrlError
 from gateway.search.fetch import FetchFailedError, FetchLimits, GuardedFetcher
+from gateway.search.fresh import FreshCache
 from gateway.search.fuse import with_passage
 from gateway.search.injection import flags
 from gateway.search.outline import UnreadableFileError
@@ -20,6 +21,7 @@ from gateway.search.reading import KINDS
 
 MAX_PAGES = 5
 PAGES_S = 3.0
+TTL_S = 300.0
 EXTRACT = FetchLimits(max_bytes=4 * 1024 * 1024, time_s=10.0)
 EXTRACT_READ_S = 8.0
 NOT_READ = "the document could not be read; check its address, or send its bytes as content"
@@ -31,6 +33,7 @@ class Pages:
     def __init__(self, fetcher: GuardedFetcher, reader: DocumentReader) -> None:
         self._fetcher = fetcher
         self._reader = reader
+        self._read_lately: FreshCache[Extraction] = FreshCache(lambda page: 2_000 + len(page.text))
 
     async def extract_url(self, url: str) -> Extraction:
         """The document at an address. Raises CallerError for the address, UpstreamError for all the rest."""
@@ -53,13 +56,15 @@ class Pages:
         except UnreadableFileError as error:
             raise invalid("content", str(error)) from None
 
-    async def deepen(self, sources: Sequence[Source], question: str, within_s: float) -> tuple[Source, ...]:
+    async def deepen(
+        self, sources: Sequence[Source], question: str, within_s: float, tenant: str
+    ) -> tuple[Source, ...]:
         """The sources, the first five of the web with what their pages say of the question.
 
         A page that cannot be read, or not in time, leaves its source as the search found it.
         """
         chosen = [place for place, source in enumerate(sources) if re.match("https?:", source.url)][:MAX_PAGES]
-        reading = [asyncio.ensure_future(self._read(sources[place], question)) for place in chosen]
+        reading = [asyncio.ensure_future(self._read(sources[place], question, tenant)) for place in chosen]
         try:
             if reading:
                 await asyncio.wait(reading, timeout=max(0.0, min(PAGES_S, within_s)))
@@ -73,10 +78,13 @@ class Pages:
                 deep[place] = task.result()
         return tuple(deep)
 
-    async def _read(self, source: Source, question: str) -> Source:
+    async def _page(self, url: str) -> Extraction:
+        found = await self._fetcher.fetch(url)
+        return await self._reader.read(found.content, found.mime_type, found.charset, READ_S)
+
+    async def _read(self, source: Source, question: str, tenant: str) -> Source:
         try:
-            found = await self._fetcher.fetch(source.url)
-            page = await self._reader.read(found.content, found.mime_type, found.charset, READ_S)
+            page, _ = await self._read_lately.get((tenant, source.url), TTL_S, lambda: self._page(source.url))
         except (DeniedUrlError, FetchFailedError, UnreadableFileError):
             return source
         raw = best_passages(page.text, question)
