@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from gateway.v1 import content_pb2, inference_pb2
 from tests.support.handmade_streams import STREAMS
+from tests.support.outcomes import Outcome
 from tests.support.recordings import ABSENT, Stream, cut, cut_anywhere, recorded, with_comments
-from tests.support.sweep import House, Outcome, opened, question
+from tests.support.sweep import House, opened, question
 from tests.support.upstream import Exchange, Reply, Step
 
 # The whole file shares one gateway and one event loop: it is about what passes through, not about starting.
@@ -116,7 +117,7 @@ def calls_of(outcome: Outcome) -> tuple[tuple[str, str, str], ...]:
 
 def check(stream: Stream, outcome: Outcome) -> None:
     """The caller got what the stream holds, byte for byte, and one end with its usage."""
-    assert outcome.refusal is None, outcome.refusal
+    outcome.check_ok()
     assert outcome.text.encode() == stream.text.encode()
     assert "".join(frame.delta.reasoning for frame in outcome.frames) == stream.reasoning
     assert "".join(frame.delta.refusal for frame in outcome.frames) == stream.refusal
@@ -159,5 +160,5 @@ async def test_a_recorded_stream_without_a_finish_reason_is_interrupted(
     outcome = await play(house, player, stream, variant)
     assert outcome.text == stream.text
     assert outcome.end.finish == inference_pb2.FINISH_ERROR
-    assert outcome.status.info.reason == "STREAM_INTERRUPTED"
+    assert outcome.status.reason == "STREAM_INTERRUPTED"
     assert outcome.status.facts["upstream_cause"] == "eof_without_finish"

@@ -12,14 +12,13 @@ all of that to come true, and says what did not when the hang guard ends it.
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
 import pytest
-from google.rpc import error_details_pb2, status_pb2
 
 from gateway.domain.receipt import Receipt
 from gateway.ledger.reader import ReceiptReader
@@ -27,6 +26,7 @@ from gateway.ledger.sqlite import SqliteLedger
 from gateway.limits.memory import MemoryLimiter
 from gateway.v1 import account_pb2, inference_pb2, inference_pb2_grpc
 from tests.support.gateway import Running, running
+from tests.support.outcomes import Outcome, outcome_of
 from tests.support.upstream import Script, ScriptedUpstream
 
 HANG_GUARD_S = 20.0
@@ -37,7 +37,6 @@ NOT_DEGRADED = inference_pb2.Routing(allow_degraded=False)
 MOST_RECEIPTS = 10_000
 # Flow control at its tightest: what a reader has not taken soon holds up the writer.
 NARROW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024), ("grpc.use_local_subchannel_pool", 1))
-NANO = 1_000_000_000
 _ours = ("ScriptedUpstream.", "_play")
 
 
@@ -45,32 +44,6 @@ def question(prompt: str = "hi", **options: Any) -> inference_pb2.Turn:
     """A turn without search, cache or stand-in, unless told otherwise. Any: the fields of Turn."""
     fields = {"search": NEVER, "cache": NO_CACHE, "routing": NOT_DEGRADED, **options}
     return inference_pb2.Turn(prompt=prompt, **fields)
-
-
-class Refusal:
-    """A status as a caller gets it, with its `google.rpc` details unpacked."""
-
-    def __init__(self, error: grpc.aio.AioRpcError) -> None:
-        self.code = error.code()
-        self.message = error.details() or ""
-        self.trailers = {str(key): value for key, value in error.trailing_metadata()}
-        status = status_pb2.Status.FromString(bytes(self.trailers.get("grpc-status-details-bin", b"")))
-        self.info = error_details_pb2.ErrorInfo()
-        self.retry_after_s: float | None = None
-        retry = error_details_pb2.RetryInfo()
-        for detail in status.details:
-            if detail.Unpack(retry):
-                self.retry_after_s = retry.retry_delay.ToNanoseconds() / NANO
-            else:
-                detail.Unpack(self.info)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The metadata of ErrorInfo."""
-        return dict(self.info.metadata)
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.info.reason} {self.message} {self.facts} {self.trailers}"
 
 
 class House:
@@ -94,7 +67,7 @@ class House:
         """A call of Converse. Any: as above."""
         return self.gateway.inference.Converse(metadata=self.gateway.bearer(), **call)
 
-    async def outcome(self, turn: inference_pb2.Turn | str = "hi", **call: Any) -> "Outcome":
+    async def outcome(self, turn: inference_pb2.Turn | str = "hi", **call: Any) -> Outcome:
         """Everything Generate says to one turn. Any: as above."""
         return await outcome_of(self.generate(turn, **call))
 
@@ -165,86 +138,6 @@ class House:
         assert "gateway_active_turns 0.0" in page
         turns = sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if _counts_turns(line))
         assert turns == len(self.receipts())
-
-
-class Outcome:
-    """What a caller of Generate was told: frames, then OK (`refusal` None) or a status."""
-
-    def __init__(self, frames: Sequence[inference_pb2.ServerFrame], refusal: Refusal | None) -> None:
-        self.frames = list(frames)
-        self.refusal = refusal
-
-    @property
-    def text(self) -> str:
-        """The answer as delivered."""
-        return "".join(frame.delta.text for frame in self.frames)
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of the frames, heartbeats left out."""
-        kinds = [str(frame.WhichOneof("frame")) for frame in self.frames]
-        return [kind for kind in kinds if kind != "heartbeat"]
-
-    @property
-    def end(self) -> inference_pb2.TurnEnd:
-        """The one end, which is the last frame."""
-        assert self.kinds.count("end") == 1
-        assert self.frames[-1].WhichOneof("frame") == "end"
-        return self.frames[-1].end
-
-    @property
-    def status(self) -> Refusal:
-        """The status that is not OK."""
-        assert self.refusal is not None, f"ended OK after {self.kinds}"
-        return self.refusal
-
-    def check_frames(self) -> None:
-        """Numbers without holes, and offsets that say where each text begins."""
-        assert [frame.seq for frame in self.frames] == list(range(1, len(self.frames) + 1))
-        at = 0
-        for frame in self.frames:
-            if frame.WhichOneof("frame") == "delta":
-                assert frame.delta.offset == at
-                assert frame.delta.events >= 1
-                at += len(frame.delta.text.encode())
-
-
-async def outcome_of(call: Any) -> Outcome:
-    """Reads a call to its end. Any: a call of grpc.aio that streams ServerFrames."""
-    frames: list[inference_pb2.ServerFrame] = []
-    try:
-        while (frame := await call.read()) is not grpc.aio.EOF:
-            frames.append(frame)
-        if await call.code() is grpc.StatusCode.OK:
-            return Outcome(frames, None)
-        raise await error_of(call)
-    except grpc.aio.AioRpcError as error:
-        return Outcome(frames, Refusal(error))
-
-
-async def outcome_of_texts(call: Any) -> Refusal:
-    """The status of a call of StreamPredict, read to its end. Any: the call."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        while await call.read() is not grpc.aio.EOF:
-            pass
-        raise await error_of(call)
-    return Refusal(failed.value)
-
-
-async def error_of(call: Any) -> grpc.aio.AioRpcError:
-    """The status of a call that has ended. Any: a call of grpc.aio."""
-    return grpc.aio.AioRpcError(
-        await call.code(), await call.initial_metadata(), await call.trailing_metadata(), await call.details()
-    )
-
-
-async def read_kind(call: Any, kind: str) -> inference_pb2.ServerFrame:
-    """Reads up to the next frame of a kind. Any: a call of grpc.aio."""
-    while True:
-        frame = await call.read()
-        assert frame is not grpc.aio.EOF, f"the stream ended before a frame of the kind {kind}"
-        if frame.WhichOneof("frame") == kind:
-            return frame
 
 
 async def until(true: Callable[[], bool], within_s: float = HANG_GUARD_S) -> None:
