@@ -75,6 +75,11 @@ class Door:
         self._open = 0
         self.draining = False
 
+    @property
+    def open_calls(self) -> int:
+        """How many calls are being answered."""
+        return self._open
+
     def guard(self, method: str, scope: str, handler: Handler) -> Behaviour:
         """`handler` behind every check; `scope` "" means that any valid credential will do."""
         self._scopes[method] = scope

@@ -25,6 +25,7 @@ HEALTH = "grpc.health.v1.Health"
 LIST_REQUEST: type[Message] = health_pb2.HealthListRequest  # type: ignore[attr-defined]  # untyped
 SERIALIZE = methodcaller("SerializeToString")
 STOP_AHEAD_S = 2.0
+LOOK_AGAIN_S = 0.05
 MAX_METADATA_BYTES = 16_384
 
 
@@ -126,7 +127,13 @@ class GrpcServer:
         loop = asyncio.get_running_loop()
         # Ours comes first: gRPC would end the rest with a text of its own, and without a receipt in it.
         stop = loop.call_later(max(settings.drain_grace_s - STOP_AHEAD_S, 0.0), self._running.stop)
-        await self._server.stop(settings.drain_grace_s)
+        async with asyncio.TaskGroup() as group:
+            stopping = group.create_task(self._server.stop(settings.drain_grace_s))
+            while self._door.open_calls and not stopping.done():
+                await asyncio.wait([stopping], timeout=LOOK_AGAIN_S)
+            # What gRPC still holds open has been told all there is to say, and does not read it.
+            await asyncio.wait([stopping], timeout=STOP_AHEAD_S)
+            await self._server.stop(None)
         stop.cancel()
 
 

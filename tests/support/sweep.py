@@ -126,7 +126,8 @@ class House:
         charged: Counter[str] = Counter()
         for receipt in self.receipts():
             charged[receipt.tenant] += receipt.settled.cost_nano_usd
-        for tenant, cost in charged.items():
+        # A gateway that has drained answers no calls.
+        for tenant, cost in () if self.gateway.gateway.running.draining else charged.items():
             limits = await self.gateway.account.GetLimits(
                 account_pb2.GetLimitsRequest(), metadata=self.gateway.bearer(tenant)
             )
