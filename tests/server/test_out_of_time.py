@@ -66,7 +66,7 @@ class TestDeadlines:
         script = by_prompt({"long": words(1), "short": Reply.answer("ok")})
         async with opened(tmp_path, script, environment=PATIENT) as house:
             call = house.converse()
-            await call.write(asked("a", "long", timeout=Duration(nanos=300_000_000)))
+            await call.write(asked("a", "long", timeout=Duration(nanos=600_000_000)))
             fault = (await read_kind(call, "fault")).fault
             assert (fault.reason, fault.code, fault.charged) == ("DEADLINE", 4, True)
             end = (await read_kind(call, "end")).end
@@ -80,7 +80,7 @@ class TestDeadlines:
     async def test_while_the_reader_is_behind(self, tmp_path: Path) -> None:
         """The upstream closes at the deadline; what is said of it waits for the reader."""
         async with opened(tmp_path, FLOOD, environment=PATIENT) as house, house.narrow() as stub:
-            turn = question(timeout=Duration(nanos=500_000_000))
+            turn = question(timeout=Duration(nanos=800_000_000))
             call = stub.Generate(turn, metadata=house.gateway.bearer())
             receipt = await left(house)
             assert receipt.finish is Finish.DEADLINE
@@ -92,7 +92,7 @@ class TestDeadlines:
     async def test_then_a_cancel_while_it_is_settled(self, tmp_path: Path) -> None:
         """The first cause stands, in one receipt."""
         async with opened(tmp_path, words(1), environment=PATIENT) as house:
-            call = house.generate(question(timeout=Duration(nanos=300_000_000)))
+            call = house.generate(question(timeout=Duration(nanos=600_000_000)))
             await read_kind(call, "delta")
             with house.stuck_books():
                 await house.upstream.exchanges[0].closed.wait()
@@ -192,10 +192,10 @@ class TestSlowCallers:
 
 
 async def in_time(house: House, how: str) -> Outcome:
-    """Asks with half a second to spare, in one of the two ways."""
+    """Asks with about a second to spare, in one of the two ways."""
     if how == "deadline of the call":
-        return await house.outcome(timeout=0.6)
-    return await house.outcome(question(timeout=Duration(nanos=300_000_000)))
+        return await house.outcome(timeout=1.2)
+    return await house.outcome(question(timeout=Duration(nanos=800_000_000)))
 
 
 def check_deadline(outcome: Outcome, receipt: Receipt, billed: str) -> None:
