@@ -1,4 +1,4 @@
-"""Two tenants side by side on one connection, leaving at random: neither ever carries the identity of the other."""
+"""Two tenants side by side on one connection, leaving at random: neither ever carries the other's identity."""
 
 import asyncio
 import random
