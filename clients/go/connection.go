@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // watches health as the service config asks, so that none drains on us
 	"google.golang.org/grpc/keepalive"
 )
 

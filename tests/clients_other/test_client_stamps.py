@@ -58,6 +58,13 @@ def test_calls_are_spread_over_every_address() -> None:
     assert CONFIG["loadBalancingConfig"] == [{"round_robin": {}}]
 
 
+def test_a_gateway_that_drains_gets_no_more_calls() -> None:
+    """Clients watch the health of the whole server, and Go and Java link what does the watching."""
+    assert CONFIG["healthCheckConfig"] == {"serviceName": ""}
+    assert '_ "google.golang.org/grpc/health"' in (CLIENTS / "go/connection.go").read_text("utf-8")
+    assert "<artifactId>grpc-services</artifactId>" in (CLIENTS / "java/pom.xml").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("file", "found"),
     [

@@ -4,6 +4,7 @@ export const VERSION = "0.1.0";
 /** How calls are balanced, retried and limited in time; the same for every language. */
 export const SERVICE_CONFIG = {
   "loadBalancingConfig": [{ "round_robin": {} }],
+  "healthCheckConfig": { "serviceName": "" },
   "methodConfig": [
     {
       "name": [
