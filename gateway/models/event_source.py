@@ -3,9 +3,8 @@
 import asyncio
 from contextlib import suppress
 
-import aiohttp
-
 from gateway.domain.errors import GatewayError, Reason
+from gateway.models.http_connection import Connection, ConnectionBrokenError
 from gateway.models.openai_errors import protocol_failure, upstream_failure
 from gateway.models.sse import EventTooLargeError, SseReader
 
@@ -13,15 +12,13 @@ FINISH_GRACE_S = 2.0
 """How long an answer that has its finish reason is kept open for its usage and `[DONE]`."""
 POOL_GRACE_S = 0.05
 """How long an answer that had its `[DONE]` may take to end, so that its connection can be used again."""
-BROKEN = (aiohttp.ClientError, OSError)
-"""What aiohttp raises when a connection cannot be made or breaks."""
 
 
 class EventSource:
     """The events of one answer, as they arrive."""
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
-        self._content = content
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._reader = SseReader()
         self._grace_ends: float | None = None
         self._failure: GatewayError | None = None
@@ -44,19 +41,19 @@ class EventSource:
 
     async def end_cleanly(self) -> None:
         """Waits a moment for the body to end, so that the connection goes back to the pool; drops what comes."""
-        with suppress(*BROKEN, TimeoutError):
+        if self._connection.over:
+            return
+        with suppress(ConnectionBrokenError, TimeoutError):
             async with asyncio.timeout(POOL_GRACE_S):
-                while not self._content.at_eof():
-                    await self._content.readany()
+                while await self._connection.read():
+                    pass
 
     async def _read(self) -> bytes:
         try:
-            return await self._content.readany()
-        except BROKEN:
+            return await self._connection.read()
+        except ConnectionBrokenError:
             self._failure = upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connection_lost")
-        # aiohttp raises before it gives what arrived ahead of the fault; without its exception it gives that, too.
-        self._content.set_exception(None)  # type: ignore[arg-type]
-        return self._content.read_nowait()
+        return b""
 
     async def _read_within_grace(self) -> bytes:
         if self._grace_ends is None:

@@ -5,18 +5,20 @@ Only a body that has ended gives its connection back to the pool.
 """
 
 import asyncio
+import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from io import BytesIO
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
-import aiohttp
 import orjson
 from yarl import URL
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.models.event_source import BROKEN, EventSource
+from gateway.models.event_source import EventSource
+from gateway.models.http_connection import Connection, ConnectionBrokenError
+from gateway.models.http_head import BadAnswerError, Head
+from gateway.models.http_pool import Pool
 from gateway.models.openai_errors import (
     failure_of,
     parse_retry_after,
@@ -26,14 +28,6 @@ from gateway.models.openai_errors import (
 )
 
 REFUSAL_BYTES, REFUSAL_S = 64 * 1024, 2.0
-KEEPALIVE_S, DNS_TTL_S = 30.0, 60
-
-_HEADERS = {
-    "Accept": "text/event-stream",
-    "Accept-Encoding": "identity",
-    "Content-Type": "application/json",
-    "User-Agent": "inference-gateway",
-}
 
 
 class Upstream:
@@ -51,61 +45,63 @@ class Upstream:
     ) -> None:
         if not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("the API key holds characters that no HTTP header may carry")
-        self._url = chat_url(base_url)
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        url = chat_url(base_url)
+        self._request_head = _request_head(url, api_key)
         self._observe = observe
-        connector = aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=DNS_TTL_S, ssl=tls if tls is not None else True
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers=_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=read_bufsize,
+        secure = (tls or _system_trust()) if url.scheme == "https" else None
+        self._pool = Pool(
+            url.raw_host or "",
+            url.port or 0,
+            secure,
+            connect_timeout_s=connect_timeout_s,
+            read_ahead=read_bufsize,
         )
 
     async def aclose(self) -> None:
-        """Closes every connection."""
-        await self._session.close()
+        """Closes every connection that no answer uses; those close with their answers."""
+        self._pool.close()
 
     @asynccontextmanager
     async def ask(self, body: bytes) -> AsyncIterator[EventSource]:
         """Posts `body` and hands out the events of a 200. Raises UpstreamError, or CallerError for a 400."""
-        response = await self._post(body)
+        connection = await self._connected()
         try:
-            with _told_of_the_end(response):
-                failure = await self._refusal(response)
-                if failure is not None:
-                    raise failure
-                yield EventSource(response.content)
+            head = await self._post(connection, body)
+            failure = await self._refusal(head, connection)
+            if failure is not None:
+                raise failure
+            yield EventSource(connection)
         finally:
-            _let_go(response)
+            self._pool.give(connection)
 
-    async def _post(self, body: bytes) -> aiohttp.ClientResponse:
-        data = BytesIO(body)  # raw bytes above 1 MiB make aiohttp warn
+    async def _connected(self) -> Connection:
         try:
-            return await self._session.post(self._url, data=data, headers=self._headers, allow_redirects=False)
-        except BROKEN as error:
-            failure = _no_answer(error)
-        raise failure  # outside the handler: aiohttp's errors carry the request's headers, the key among them
+            return await self._pool.take()
+        except (OSError, UnicodeError) as error:
+            raise _no_connection(error) from None
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> GatewayError | None:
+    async def _post(self, connection: Connection, body: bytes) -> Head:
+        try:
+            return await connection.exchange(b"%b%d\r\n\r\n%b" % (self._request_head, len(body), body))
+        except ConnectionBrokenError:
+            raise upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "disconnected") from None
+        except BadAnswerError:
+            raise protocol_failure("bad_http") from None
+
+    async def _refusal(self, head: Head, connection: Connection) -> GatewayError | None:
         """What is wrong with an answer, told by its head, and by its body where that is no event stream."""
-        encoded = response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
-        if response.status == 200:
+        encoded = any(coding != "identity" for coding in head.words("content-encoding"))
+        if head.status == 200:
             if encoded:
                 return protocol_failure("encoded_body")
-            if response.content_type == "text/event-stream":
+            if head.content_type == "text/event-stream":
                 return None
-            return _not_a_stream(await _short_body(response))
-        body = b"" if encoded else await _short_body(response)
-        refusal = read_refusal(response.status, _decoded(body))
+            return _not_a_stream(await _short_body(connection))
+        body = b"" if encoded else await _short_body(connection)
+        refusal = read_refusal(head.status, _decoded(body))
         if refusal.concurrency_limit is not None:
             self._observe("concurrency_limit", refusal.concurrency_limit)
-        return failure_of(refusal, parse_retry_after(response.headers.get("Retry-After", ""), time.time()))
+        return failure_of(refusal, parse_retry_after(head.headers.get("retry-after", ""), time.time()))
 
 
 def chat_url(base_url: str) -> URL:
@@ -117,51 +113,35 @@ def chat_url(base_url: str) -> URL:
     return url
 
 
-@contextmanager
-def _told_of_the_end(response: aiohttp.ClientResponse) -> Iterator[None]:
-    """Fails the reader when the connection ends under it.
-
-    aiohttp 3.14.5 closes the connection on broken chunk framing and tells nobody: the reader would wait until the
-    caller's timer, as if the upstream had stalled.
-    """
-
-    def fail(_closed: asyncio.Future[None]) -> None:
-        if not response.content.is_eof() and response.content.exception() is None:
-            response.content.set_exception(aiohttp.ClientPayloadError("the connection ended inside the body"))
-
-    protocol = response.connection.protocol if response.connection is not None else None
-    closed = protocol.closed if protocol is not None else None
-    if closed is None:
-        yield
-        return
-    closed.remove_done_callback(_take_notice)
-    closed.add_done_callback(fail)
-    closed.add_done_callback(_take_notice)  # it stays: a connection in the pool may be reset later
-    try:
-        yield
-    finally:
-        closed.remove_done_callback(fail)
+def _request_head(url: URL, api_key: str) -> bytes:
+    """Everything before the length of the body, which comes last."""
+    headers = {
+        "Host": url.raw_authority if url.is_default_port() is False else _bracketed(url.raw_host or ""),
+        "Accept": "text/event-stream",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+        "User-Agent": "inference-gateway",
+        **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
+    }
+    lines = [f"POST {url.raw_path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "Content-Length: "]).encode("ascii")
 
 
-def _take_notice(closed: asyncio.Future[None]) -> None:
-    """Looks at the exception, so that asyncio does not log it as one that nobody retrieved."""
-    if not closed.cancelled():
-        closed.exception()
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
-def _let_go(response: aiohttp.ClientResponse) -> None:
-    """Closes the socket of a body that has not ended; `close` alone would wait for a polite end of TLS."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
-    response.close()
+def _system_trust() -> ssl.SSLContext:
+    trust = ssl.create_default_context()
+    trust.set_alpn_protocols(["http/1.1"])
+    return trust
 
 
-async def _short_body(response: aiohttp.ClientResponse) -> bytes:
+async def _short_body(connection: Connection) -> bytes:
     body = bytearray()
-    with suppress(*BROKEN, TimeoutError):
+    with suppress(ConnectionBrokenError, TimeoutError):
         async with asyncio.timeout(REFUSAL_S):
-            while len(body) < REFUSAL_BYTES and (chunk := await response.content.readany()):
+            while len(body) < REFUSAL_BYTES and (chunk := await connection.read()):
                 body += chunk
     return bytes(body[:REFUSAL_BYTES])
 
@@ -181,16 +161,12 @@ def _not_a_stream(body: bytes) -> GatewayError:
     return protocol_failure("content_type" if body.strip() else "blank_body")
 
 
-def _no_answer(error: Exception) -> GatewayError:
+def _no_connection(error: OSError | UnicodeError) -> GatewayError:
     match error:
-        case aiohttp.ClientSSLError() | ssl.SSLError():
+        case ssl.SSLError():
             return upstream_failure(Reason.UPSTREAM_TLS, "tls")
-        case aiohttp.ClientConnectorDNSError():
+        case socket.gaierror() | UnicodeError():
             return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "dns")
-        case aiohttp.ServerTimeoutError():
+        case TimeoutError():
             return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connect_timeout")
-        case aiohttp.ClientConnectorError():
-            return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connect")
-        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
-            return protocol_failure("bad_http")
-    return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "disconnected")
+    return upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connect")

@@ -66,7 +66,7 @@ PURE = {
         for name in ("claims", "introspected", "keys", "policy", "refusal", "revocation", "token_request")
     ),
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
-    *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "catalogue")),
+    *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "http_head", "http_body", "catalogue")),
     *(
         f"gateway/search/{name}.py"
         for name in (
