@@ -35,24 +35,45 @@ def address(value: str) -> str | None:
 
 
 def url(value: str) -> str | None:
-    """An absolute http or https URL."""
+    """An absolute http or https URL, or none."""
+    return None if not value or _is_url(value) else f"{value!r} is not an http(s) URL"
+
+
+def base_url(value: str) -> str | None:
+    """The address of an API: a URL without a user, a query or a fragment."""
+    if not _is_url(value):
+        return f"{value!r} is not an http(s) URL, for example https://api.deepseek.com"
     parts = urlsplit(value)
-    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-        return f"{value!r} is not an http(s) URL"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "it must hold neither a user name, nor a query, nor a fragment; the key has a setting of its own"
     return None
+
+
+def header_text(value: str) -> str | None:
+    """What an HTTP header may carry; it is a secret, so that it is not repeated."""
+    if value.isascii() and value.isprintable() and " " not in value:
+        return None
+    return "it holds characters that no HTTP header may carry; is there a line break or a space in it?"
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address in them, or no port that there is
+        return False
 
 
 def redis_url(value: str) -> str | None:
     """The URL of a Redis; it may hold a password, so that it is not repeated."""
-    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+    if value and value.partition("://")[0] not in ("redis", "rediss", "unix"):
         return "it is not a Redis URL, for example redis://127.0.0.1:6379/0 or rediss://:password@host:6380/0"
     return None
 
 
 def is_plaintext(address: str) -> bool:
     """Whether a URL sends what it carries unencrypted to another machine."""
-    parts = urlsplit(address)
-    return parts.scheme == "http" and parts.hostname not in LOOPBACK
+    return _is_url(address) and urlsplit(address).scheme == "http" and urlsplit(address).hostname not in LOOPBACK
 
 
 def ports(values: tuple[str, ...]) -> str | None:

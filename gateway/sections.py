@@ -105,8 +105,8 @@ class DeepSeek:
     `tokenizer_file` is DeepSeek's own `tokenizer.json`; without it prompts are estimated before they are sent.
     """
 
-    api_key: str = setting("", env="DEEPSEEK_API_KEY", secret=True)
-    base_url: str = setting("https://api.deepseek.com", env="DEEPSEEK_BASE_URL", check=schema.url)
+    api_key: str = setting("", env="DEEPSEEK_API_KEY", secret=True, check=schema.header_text)
+    base_url: str = setting("https://api.deepseek.com", env="DEEPSEEK_BASE_URL", check=schema.base_url)
     tokenizer_file: str = setting("")
     allow_plaintext: bool = setting(False)
 
@@ -123,7 +123,7 @@ class Search:
 class SearchEndpoint:
     """`[search.NAME]`: a provider's key, address (empty = the vendor's own), time for one call, engine."""
 
-    key: str = setting("", secret=True)
+    key: str = setting("", secret=True, check=schema.header_text)
     url: str = setting("", check=schema.url)
     timeout_s: float = setting(4.0, check=schema.positive)
     engine: str = setting("")

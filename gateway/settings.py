@@ -6,7 +6,8 @@ Every fault is listed at once. `[section] key` is also GATEWAY_<SECTION>_<KEY>, 
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from gateway import schema
@@ -35,6 +36,13 @@ from gateway.trust import CertificateCaller, TrustedIssuer, read_certificates, r
 
 CIPHER_SUITES = "GRPC_SSL_CIPHER_SUITES"
 NO_TLS12_SUITE = "ECDHE-PSK-CHACHA20-POLY1305"
+
+OTHER_VARIABLES = {
+    *("GATEWAY_CONFIG", "GATEWAY_WORKERS", "GATEWAY_GRPC_TARGET", "GATEWAY_TOKEN", "GATEWAY_TOKEN_FILE"),
+    *("GATEWAY_CLIENT_ID", "GATEWAY_CLIENT_SECRET", "GATEWAY_CLIENT_SECRET_FILE", "GATEWAY_TOKEN_URL"),
+    *("GATEWAY_SCOPES", "GATEWAY_INSECURE", "GATEWAY_GRPC_CA_FILE"),
+}
+LATER_VARIABLES = {"GATEWAY_DATABASE_URL", "GATEWAY_SEAL_KEY"}
 
 
 class ConfigurationError(Exception):
@@ -133,7 +141,7 @@ def data_dir(explicit: str | None) -> Path:
 
 
 def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
-    if path is None:
+    if not path:
         return {}
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -142,7 +150,7 @@ def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
             f"{path}: cannot be read ({error.strerror}); check the path given by --config or GATEWAY_CONFIG"
         )
     except UnicodeDecodeError:
-        faults.append(f"{path}: not UTF-8 text")
+        faults.append(f"{path}: not UTF-8 text; save it in that encoding")
     except tomllib.TOMLDecodeError as error:
         faults.append(f"{path}: not valid TOML: {error}")
     return {}
@@ -234,3 +242,22 @@ def _check_places(settings: Settings) -> tuple[tuple[object, str], ...]:
             "allow_plaintext = true in [deepseek]",
         ),
     )
+
+
+def odd_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Variables that look like a setting and are none: a slip of the pen, or one for another version."""
+    environment = os.environ if environment is None else environment
+    known = {
+        schema.environment_name(spec, f"{section}.{spec.name}")
+        for section, shape in SECTIONS.items()
+        for spec in fields(shape)
+    }
+    known |= {f"{name}_FILE" for name in known} | OTHER_VARIABLES
+    found = []
+    for name in sorted(environment.keys() - known):
+        near = get_close_matches(name, known, 1, cutoff=0.9) if name.startswith(("GATEWAY_", "DEEPSEEK_")) else []
+        if name in LATER_VARIABLES:
+            found.append(f"{name}: this version does not use it")
+        elif near:
+            found.append(f"{name}: nothing reads this variable; did you mean {near[0]}?")
+    return found

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from math import inf
 
 from gateway import schema
 from gateway.domain.tenant import NO_LIMITS, Tenant, TenantLimits, Tenants
@@ -48,7 +49,7 @@ def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[s
         if name in POLICY_KEYS and _fits(getattr(base, name), value):
             kept[name] = tuple(value) if isinstance(value, list) else value
         elif name in POLICY_KEYS:
-            faults.append(f"{section}.{name}: {value!r} is not of the kind of {getattr(base, name)!r}")
+            faults.append(f"{section}.{name}: {value!r} is not {_kind(getattr(base, name))}")
     return replace(
         base,
         limits=limits,
@@ -75,7 +76,19 @@ def _per_model(
 def _fits(example: object, value: object) -> bool:
     if isinstance(example, tuple):
         return isinstance(value, list) and all(isinstance(word, str) for word in value)
+    if type(example) is int:
+        return type(value) is int and value >= 0
     return type(value) is type(example)
+
+
+def _kind(example: object) -> str:
+    match example:
+        case tuple():
+            return 'a list of texts, like ["*"]'
+        case bool():
+            return "true or false"
+        case _:
+            return "a whole number that is zero (no limit) or more"
 
 
 def _search_mode(base: SearchMode, value: object, section: str, faults: list[str]) -> SearchMode:
@@ -96,7 +109,11 @@ def _limits(base: TenantLimits, value: object, section: str, faults: list[str]) 
         if name not in merged:
             continue
         whole = isinstance(merged[name], int)
-        if isinstance(amount, bool) or not isinstance(amount, int if whole else int | float) or amount < 0:
+        if (
+            isinstance(amount, bool)
+            or not isinstance(amount, int if whole else int | float)
+            or not 0 <= amount < inf
+        ):
             kind = "a whole number" if whole else "a number"
             faults.append(f"{section}.{name}: {amount!r} is not {kind} that is zero (no limit) or more")
         else:

@@ -17,6 +17,7 @@ from gateway.domain.errors import OperatorError, Reason, invalid
 from gateway.sections import Grpc
 from gateway.server.door import Context, Door, Handler, Malformed, OpenHandler
 from gateway.server.health import Health
+from gateway.server.port import obstacle
 from gateway.server.running import Running
 from gateway.server.tls import ServerCertificate
 
@@ -26,6 +27,7 @@ LIST_REQUEST: type[Message] = health_pb2.HealthListRequest  # type: ignore[attr-
 SERIALIZE = methodcaller("SerializeToString")
 STOP_AHEAD_S = 2.0
 LOOK_AGAIN_S = 0.05
+ELSEWHERE = "grpc.address (GATEWAY_GRPC_ADDRESS) takes another host:port"
 MAX_METADATA_BYTES = 16_384
 
 
@@ -96,19 +98,18 @@ class GrpcServer:
 
     async def start(self, ready: Callable[[], bool] = lambda: True) -> int:
         """Listens, and reports itself as `ready` says; returns the port. Raises OperatorError where it cannot."""
-        host, _, port = self._settings.address.rpartition(":")
+        address = self._settings.address
+        reason = obstacle(address)
+        if reason:
+            raise OperatorError(Reason.INTERNAL, f"cannot listen on {address}: {reason}; {ELSEWHERE}")
         try:
             credentials = _credentials(self._settings)
             if credentials is None:
-                bound = self._server.add_insecure_port(self._settings.address)
+                bound = self._server.add_insecure_port(address)
             else:
-                bound = self._server.add_secure_port(self._settings.address, credentials)
+                bound = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise OperatorError(
-                Reason.INTERNAL,
-                f"cannot listen on {self._settings.address}: the port is in use or the address is not this "
-                f"machine's; stop what listens on {port}, or set GATEWAY_GRPC_ADDRESS={host}:OTHER",
-            ) from error
+            raise OperatorError(Reason.INTERNAL, f"cannot listen on {address}; {ELSEWHERE}") from error
         await self._server.start()
         self._following = asyncio.get_running_loop().create_task(self._health.follow(ready))
         # Its first look comes before the first call.

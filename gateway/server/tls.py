@@ -64,13 +64,13 @@ class ServerCertificate:
         return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
+        pair = (self._private_key.read_bytes(), self._certificate.read_bytes())
+        authority = self._client_ca.read_bytes() if self._client_ca is not None else None
         # gRPC takes anything and fails at each handshake; OpenSSL says now what is wrong, a foreign key included.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, self._private_key, password=_no_password)
         if self._client_ca is not None:
             context.load_verify_locations(self._client_ca)
-        pair = (self._private_key.read_bytes(), self._certificate.read_bytes())
-        authority = self._client_ca.read_bytes() if self._client_ca is not None else None
         return grpc.ssl_server_certificate_configuration([pair], authority)
 
 
