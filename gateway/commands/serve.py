@@ -11,10 +11,11 @@ from pathlib import Path
 
 import uvloop
 
-from gateway import __version__, app, schema, sections, settings
+from gateway import __version__, app, sections, settings
 from gateway.auth import private_files
+from gateway.commands import configuration
+from gateway.commands.health import own_target
 from gateway.domain.errors import OperatorError, Reason
-from gateway.limits.price_book import BookError
 from gateway.telemetry import logging as telemetry_logging
 
 DEV_SCOPES = "model.read model.stream search"
@@ -32,8 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serves until the first signal and drains then; the second signal ends it at once."""
     try:
-        loaded = settings.load(args.config)
-        check(loaded, dev=args.dev)
+        loaded = configuration.load(args.config, dev=args.dev)
     except settings.ConfigurationError as error:
         sys.stderr.write("".join(f"gateway serve: {fault}\n" for fault in error.faults))
         return 2
@@ -47,17 +47,6 @@ def run(args: argparse.Namespace) -> int:
     except OperatorError as error:
         sys.stderr.write(f"gateway serve: {error.message}\n")
         return 1
-    except BookError as error:
-        sys.stderr.write("".join(f"gateway serve: {fault}\n" for fault in error.faults))
-        return 2
-
-
-def check(loaded: settings.Settings, *, dev: bool) -> None:
-    """What only this command demands. Raises ConfigurationError."""
-    host = loaded.grpc.address.rpartition(":")[0].strip("[]")
-    if dev and host not in schema.LOOPBACK:
-        fault = f"grpc.address: --dev lets callers in without a credential, so it serves on loopback, not {host}"
-        raise settings.ConfigurationError([fault])
 
 
 async def serve(loaded: settings.Settings, *, dev: bool) -> int:
@@ -68,9 +57,10 @@ async def serve(loaded: settings.Settings, *, dev: bool) -> int:
         loop.add_signal_handler(number, stop.set)
     async with app.opened(loaded, dev=dev) as gateway:
         renewal = None
-        if gateway.issuer is not None:
+        write(greeting(gateway, loaded))
+        if dev:
             token = write_token(gateway, loaded)
-            welcome(gateway, loaded, token)
+            write(lines_to_paste(gateway, loaded, token))
             renewal = asyncio.create_task(renew(gateway, loaded))
         ports = {"grpc_port": gateway.grpc_port, "http_port": gateway.http_port}
         gateway.log.note("started", **ports, metrics_port=gateway.metrics_port, dev=dev)
@@ -99,19 +89,6 @@ def write_token(gateway: app.Gateway, loaded: settings.Settings) -> str:
     return token
 
 
-def openai_lines(gateway: app.Gateway, token: str) -> str:
-    """How OpenAI clients and Dify reach it; nothing where the bridge is switched off."""
-    if not gateway.http_port:
-        return ""
-    base = f"http://127.0.0.1:{gateway.http_port}"
-    body = shlex.quote(f'{{"messages": [{{"role": "user", "content": "{QUESTION}"}}]}}')
-    return (
-        f"OpenAI clients: base URL {base}/v1, Dify: {base}/dify/v1, key: the token\n"
-        f"curl {base}/v1/chat/completions -H 'content-type: application/json' -H 'authorization: Bearer {token}' "
-        f"-d {body}\n\n"
-    )
-
-
 async def renew(gateway: app.Gateway, loaded: settings.Settings) -> None:
     """Keeps the development token younger than its lifetime."""
     while True:
@@ -119,22 +96,59 @@ async def renew(gateway: app.Gateway, loaded: settings.Settings) -> None:
         write_token(gateway, loaded)
 
 
-def welcome(gateway: app.Gateway, loaded: settings.Settings, token: str) -> None:
-    """Prints lines that work as printed."""
-    target = f"127.0.0.1:{gateway.grpc_port}"
-    model = "deepseek-flash" if loaded.deepseek.api_key else "embedded (set DEEPSEEK_API_KEY for DeepSeek)"
+def greeting(gateway: app.Gateway, loaded: settings.Settings) -> str:
+    """Where it listens, and who answers."""
+    places = [f"gRPC on {target_of(gateway, loaded)}"]
+    if gateway.http_port:
+        places.append(f"HTTP on {http_of(gateway, loaded)}")
+    if gateway.metrics_port:
+        places.append(f"metrics on {reached(loaded.metrics.address, gateway.metrics_port)}/metrics")
+    model = configuration.cards(loaded)[0].name
+    hint = "" if loaded.deepseek.api_key else "; set DEEPSEEK_API_KEY and DeepSeek answers"
+    return f"gateway {__version__} listens: {', '.join(places)}\nmodel: {model}{hint}\n"
+
+
+def lines_to_paste(gateway: app.Gateway, loaded: settings.Settings, token: str) -> str:
+    """Commands that work as printed, in any terminal of this machine."""
+    target = target_of(gateway, loaded)
     environment = "" if target == "127.0.0.1:50051" else f"GATEWAY_GRPC_TARGET={target} "
     if loaded.data.dir != sections.Data().dir:
         environment += f"GATEWAY_DATA_DIR={shlex.quote(str(loaded.data_dir.resolve()))} "
     script = Path(sys.argv[0])
-    gateway_command = shlex.quote(str(script)) if script.name == "gateway" and script.is_absolute() else "gateway"
+    command = shlex.quote(str(script)) if script.name == "gateway" and script.is_absolute() else "gateway"
     call = shlex.quote(f'{{"prompt": "{QUESTION}"}}')
-    sys.stdout.write(
-        f"gateway {__version__} listens on {target}, model {model}\n\n"
-        f"token (tenant dev, 24 h):\n{token}\n\n"
-        f"ask:\n{environment}{gateway_command} ask {shlex.quote(QUESTION)}\n\n"
-        f"or:\ngrpcurl -plaintext -H 'authorization: Bearer {token}' -d {call} "
-        f"{target} gateway.v1.Inference/Generate\n\n"
-        f"{openai_lines(gateway, token)}"
+    lines = (
+        f"\nask, in another terminal:\n{environment}{command} ask {shlex.quote(QUESTION)}\n"
+        f"\nor with grpcurl:\ngrpcurl -plaintext -H 'authorization: Bearer {token}' -d {call} "
+        f"{target} gateway.v1.Inference/Generate\n"
     )
+    if gateway.http_port:
+        base = f"http://{http_of(gateway, loaded)}"
+        body = shlex.quote(f'{{"messages": [{{"role": "user", "content": "{QUESTION}"}}]}}')
+        lines += (
+            f"\nor over HTTP (OpenAI clients: {base}/v1, Dify: {base}/dify/v1, the token is the key):\n"
+            f"curl {base}/v1/chat/completions -H 'content-type: application/json' "
+            f"-H 'authorization: Bearer {token}' -d {body}\n"
+        )
+    return f"{lines}\ntoken (tenant dev, 24 h; `gateway token` makes others):\n{token}\n\nCtrl-C ends it.\n\n"
+
+
+def target_of(gateway: app.Gateway, loaded: settings.Settings) -> str:
+    """`host:port` of the gRPC port, as a client on this machine writes it."""
+    return reached(loaded.grpc.address, gateway.grpc_port)
+
+
+def http_of(gateway: app.Gateway, loaded: settings.Settings) -> str:
+    """`host:port` of the HTTP port."""
+    return reached(loaded.http.address, gateway.http_port)
+
+
+def reached(address: str, port: int) -> str:
+    """Where a port is reached that was opened by `address`, in which it may have been left to the system."""
+    return own_target(f"{address.rpartition(':')[0]}:{port}")
+
+
+def write(text: str) -> None:
+    """Writes to the terminal at once."""
+    sys.stdout.write(text)
     sys.stdout.flush()

@@ -97,6 +97,8 @@ def test_it_serves_unprivileged_from_a_tree_it_cannot_write(prefix: Path, tmp_pa
         "GATEWAY_METRICS_ADDRESS": "127.0.0.1:0",
     }
     nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+    key = [*nobody, "gateway", "key", "create", "--tenant", "acme"]
+    subprocess.run(key, env=environment, cwd=data, stdout=subprocess.DEVNULL, check=True)
     process = subprocess.Popen(
         [*nobody, "gateway", "serve"], env=environment, cwd=data, stderr=subprocess.PIPE, text=True
     )

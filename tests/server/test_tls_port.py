@@ -137,6 +137,8 @@ def served(folder: Path, pair: Pair, *, tls13_only: bool) -> Iterator[int]:
         "GATEWAY_GRPC_ADDRESS": f"127.0.0.1:{port}",
         "GATEWAY_METRICS_ADDRESS": "",
         "GATEWAY_DATA_DIR": str(folder / "data"),
+        "GATEWAY_JWT_ISSUER": "https://issuer.test",
+        "GATEWAY_JWT_AUDIENCE": "https://gateway.test",
     }
     command = [sys.executable, "-m", "gateway", "serve"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
