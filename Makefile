@@ -15,7 +15,7 @@ UV_VERSION := 0.13.8
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
 
-.PHONY: help run test test-full check proto proto-check clients clients-check bench lock clean
+.PHONY: help run test test-full check proto proto-check clients clients-check bench bench-search lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ clients: $(VENV)/.dev ## write the Go, TypeScript and Java stubs anew, and the v
 
 clients-check: $(VENV)/.dev ## those stubs: as committed, for each language whose tools are here
 	@$(BIN)/python clients/generate.py --check
+
+bench-search: $(VENV)/.dev ## measure the embedded search: quality and speed; ARGS=--losses shows what it missed
+	$(BIN)/python -m tests.bench.search_quality $(ARGS)
 
 bench: $(VENV)/.dev ## measure: side-by-side numbers, printed
 	$(BIN)/python -m tests.bench

@@ -17,6 +17,7 @@ _UNSEEN = """
 """
 UNSEEN_TAGS = frozenset(_UNSEEN.split())
 _FURNITURE_TAGS = frozenset(("nav", "footer", "form"))
+_FURNITURE_ROLES = frozenset(("navigation", "search", "banner", "contentinfo"))
 _HIDING_CLASSES = frozenset(
     ("hidden", "d-none", "invisible", "sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text")
 )
@@ -128,12 +129,14 @@ def _visible(root: LexborNode, unseen: frozenset[str]) -> Iterator[tuple[str, Le
 
 
 def is_hidden(node: LexborNode) -> bool:
-    """Whether the element itself says that nobody is to see it."""
+    """Whether the element itself says that nobody is to see it, or that it is there to find the way about."""
     attributes = node.attributes
     if "hidden" in attributes or (node.tag == "dialog" and "open" not in attributes):
         return True
     if not attributes:
         return False
+    if (attributes.get("role") or "").lower() in _FURNITURE_ROLES:
+        return True
     if not _HIDING_CLASSES.isdisjoint((attributes.get("class") or "").lower().split()):
         return True
     style = "".join((attributes.get("style") or "").lower().split())
@@ -192,7 +195,10 @@ class _Reader:
                 self._outline.block("\n".join(row for row in self._rows if row.strip(" |")), BlockKind.TABLE)
                 self._rows = []
             case _ if tag in _HEADINGS:
-                self._outline.heading(_HEADINGS[tag], self._text(), (node.attributes or {}).get("id") or "")
+                # Generators put a sign that links to the heading behind its words.
+                self._outline.heading(
+                    _HEADINGS[tag], self._text().rstrip("¶§ "), (node.attributes or {}).get("id") or ""
+                )
             case _ if tag in _BLOCK_TAGS:
                 self._flush()
 

@@ -255,3 +255,18 @@ def test_a_file_that_cannot_be_read_says_why(name: str, content: bytes, reason: 
 def test_a_pdf_is_recognised_whatever_it_is_called() -> None:
     """Its first bytes say so."""
     assert "billed" in text_of(read_document("list.txt", tiny_pdf("Tokens are billed")))
+
+
+def test_signs_behind_headings_and_the_way_about_are_not_read() -> None:
+    """A paragraph sign that links to a heading, and menus that only say by their role what they are."""
+    page = (
+        b'<body><div role="navigation"><h3>Navigation</h3><p>index modules</p></div>'
+        b'<h1>Tea<a class="headerlink" href="#tea">\xc2\xb6</a></h1><p>Green tea.</p>'
+        b'<h2 id="c">C#</h2><p>A language.</p></body>'
+    )
+    document = read_document("tea.html", page)
+    assert document.title == "Tea"
+    assert [block.text for section in document.sections for block in section.blocks] == [
+        "Green tea.",
+        "A language.",
+    ]
