@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench import plan
-from tests.bench.machine import cores, facts
+from tests.bench.machine import Bystanders, cores, facts
 from tests.bench.measures import Scene, Size
 from tests.bench.processes import REPOSITORY, Child
-from tests.bench.summary import between_markers, facts_line, table
+from tests.bench.summary import between_markers, facts_line, table, with_range
 from tests.bench.upstream_client import upstream
 
+DISTURBED = 0.08
+"""The share of the machine that others may use before a repeat is made again."""
+ATTEMPTS = 3
 PAGE = REPOSITORY / "docs" / "performance.md"
 QUICK = Size(paced_s=4.0, calls=800, probes=150, rounds=4)
 
@@ -42,7 +45,8 @@ def main() -> int:
             run_inside(inside, repeat)
     lines = [cells for row in chosen for cells in plan.cells(row, samples[row.name])]
     lines += plan.inside_cells(inside) if inside else []
-    report = written(args, table(plan.HEADER, lines))
+    others = [share for row in samples.values() for numbers in row.values() for share in numbers["others"]]
+    report = written(args, table(plan.HEADER, lines), others)
     print(f"\n{report}", end="")
     if args.write:
         page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Performance\n"
@@ -70,17 +74,26 @@ def chosen_by(args: argparse.Namespace, row: plan.Row) -> bool:
 
 
 def run(row: plan.Row, size: Size, samples: plan.Samples, repeat: int) -> None:
-    """One repeat of a row, for each of its targets in turn."""
+    """One repeat of a row, for each of its targets in turn; of disturbed attempts the quietest counts."""
     for start in row.starts:
-        with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            folder = Path(name)
-            with upstream(folder, tls=row.tls) as server, start(server, folder) as target:
-                numbers = row.measure(Scene(target, server, folder, size))
-        found = samples.setdefault(target.name, {})
-        for key, value in numbers.items():
+        attempts: list[dict[str, float]] = []
+        while not attempts or (attempts[-1]["others"] > DISTURBED and len(attempts) < ATTEMPTS):
+            name, numbers = run_once(row, start, size)
+            told = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
+            print(f"# {repeat + 1} {row.name} {name}: {told}", file=sys.stderr, flush=True)
+            attempts.append(numbers)
+        found = samples.setdefault(name, {})
+        for key, value in min(attempts, key=lambda attempt: attempt["others"]).items():
             found.setdefault(key, []).append(value)
-        told = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
-        print(f"# {repeat + 1} {row.name} {target.name}: {told}", file=sys.stderr, flush=True)
+
+
+def run_once(row: plan.Row, start: plan.Start, size: Size) -> tuple[str, dict[str, float]]:
+    """The name of the target and its numbers; `others` is the share of the machine that other programs used."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, Bystanders() as bystanders:
+        folder = Path(name)
+        with upstream(folder, tls=row.tls) as server, start(server, folder) as target:
+            numbers = row.measure(Scene(target, server, folder, size))
+    return target.name, {**numbers, "others": bystanders.share}
 
 
 def run_inside(samples: dict[str, list[float]], repeat: int) -> None:
@@ -94,12 +107,13 @@ def run_inside(samples: dict[str, list[float]], repeat: int) -> None:
     print(f"# {repeat + 1} inside", file=sys.stderr, flush=True)
 
 
-def written(args: argparse.Namespace, rows: str) -> str:
+def written(args: argparse.Namespace, rows: str, others: list[float]) -> str:
     """The table with what is needed to do it again."""
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
     today = datetime.now(UTC).date().isoformat()
     repeats = "one repeat" if args.repeats == 1 else f"medians of {args.repeats} interleaved repeats (range)"
-    return f"`{command}`, {today}, {repeats}. {facts_line(facts())}.\n\n{rows}"
+    quiet = f"Other programs used {with_range([share * 100 for share in others])} % of the machine meanwhile. "
+    return f"`{command}`, {today}, {repeats}. {quiet * bool(others)}{facts_line(facts())}.\n\n{rows}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from tests.bench.leaving import cancel_calls, cancel_turns
 from tests.bench.script import STAMP_DIGITS, Script, stamps
 from tests.bench.summary import percentile
 
+SETTLE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -70,6 +72,8 @@ class Load:
         self._script = Script(**job.script)  # type: ignore[arg-type]  # the fields of a script, by name
         self._heard = Heard()
         self._opened = 0
+        # Of streams that are held together only their middle is timed, when all are open and none has ended.
+        self._timing = job.act != "hold"
 
     async def run(self) -> dict[str, object]:
         """The result."""
@@ -114,10 +118,12 @@ class Load:
             if sent[0] < before:
                 heard.failures.append("events out of order")
             before = sent[-1]
-            heard.delays.extend(now - moment for moment in sent)
+            if self._timing:
+                heard.delays.extend(now - moment for moment in sent)
             events += len(text) // STAMP_DIGITS
 
         await self._caller.stream(script.prompt, hear)
+        self._timing = self._job.act != "hold"
         if events != script.events:
             heard.failures.append(f"{events} of {script.events} events")
         heard.events += events
@@ -126,6 +132,10 @@ class Load:
         self._opened += 1
         if self._opened == self._job.streams and self._job.act == "hold":
             print("open", flush=True)
+            asyncio.get_running_loop().call_later(SETTLE_S, self._begin_timing)
+
+    def _begin_timing(self) -> None:
+        self._timing = True
 
 
 async def main(text: str) -> None:

@@ -5,6 +5,8 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import psutil
 
@@ -31,6 +33,33 @@ def rss_mib(pid: int) -> float:
 def _process_clock(pid: int) -> float:
     # clock_getcpuclockid(3) on Linux: the complement of the process id, shifted, and 2 for the scheduler's clock.
     return time.clock_gettime(((~pid) << 3) | 2)
+
+
+class Bystanders:
+    """How much of the machine other programs used meanwhile: `share` of all cores, once the block has ended."""
+
+    def __enter__(self) -> Self:
+        self._begun = time.monotonic()
+        self._busy = _busy_s() - _own_s()
+        self.share = 0.0
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        others = _busy_s() - _own_s() - self._busy
+        self.share = max(0.0, others / (time.monotonic() - self._begun) / (os.cpu_count() or 1))
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
+def _own_s() -> float:
+    """This process and every child that has ended; children must have ended when this is asked."""
+    own = os.times()
+    return own.user + own.system + own.children_user + own.children_system
 
 
 def cores() -> tuple[set[int], set[int]]:
