@@ -85,8 +85,13 @@ def write_token(gateway: app.Gateway, loaded: settings.Settings) -> str:
     if gateway.issuer is None:
         raise OperatorError(Reason.INTERNAL, "there is no development issuer")
     token = gateway.issuer.mint("dev", DEV_SCOPES, "developer", DEV_TOKEN_TTL_S, time.time())
-    private_files.write(loaded.data_dir / "dev-token", f"{token}\n".encode())
+    private_files.write(token_file(loaded), f"{token}\n".encode())
     return token
+
+
+def token_file(loaded: settings.Settings) -> Path:
+    """Where the development token is kept."""
+    return loaded.data_dir / "dev-token"
 
 
 async def renew(gateway: app.Gateway, loaded: settings.Settings) -> None:
@@ -117,9 +122,11 @@ def lines_to_paste(gateway: app.Gateway, loaded: settings.Settings, token: str) 
     script = Path(sys.argv[0])
     command = shlex.quote(str(script)) if script.name == "gateway" and script.is_absolute() else "gateway"
     call = shlex.quote(f'{{"prompt": "{QUESTION}"}}')
+    # Read from its file, the token is not three lines long, and is fresh tomorrow as well.
+    bearer = f'"authorization: Bearer $(cat {shlex.quote(str(token_file(loaded).resolve()))})"'
     lines = (
         f"\nask, in another terminal:\n{environment}{command} ask {shlex.quote(QUESTION)}\n"
-        f"\nor with grpcurl:\ngrpcurl -plaintext -H 'authorization: Bearer {token}' -d {call} "
+        f"\nor with grpcurl:\ngrpcurl -plaintext -H {bearer} -d {call} "
         f"{target} gateway.v1.Inference/Generate\n"
     )
     if gateway.http_port:
@@ -127,8 +134,7 @@ def lines_to_paste(gateway: app.Gateway, loaded: settings.Settings, token: str) 
         body = shlex.quote(f'{{"messages": [{{"role": "user", "content": "{QUESTION}"}}]}}')
         lines += (
             f"\nor over HTTP (OpenAI clients: {base}/v1, Dify: {base}/dify/v1, the token is the key):\n"
-            f"curl {base}/v1/chat/completions -H 'content-type: application/json' "
-            f"-H 'authorization: Bearer {token}' -d {body}\n"
+            f"curl {base}/v1/chat/completions -H 'content-type: application/json' -H {bearer} -d {body}\n"
         )
     return f"{lines}\ntoken (tenant dev, 24 h; `gateway token` makes others):\n{token}\n\nCtrl-C ends it.\n\n"
 
