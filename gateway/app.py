@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from google.protobuf.internal import api_implementation
@@ -220,6 +221,7 @@ def user_secret(settings: Settings) -> bytes:
 def user_ids(secret: bytes) -> Callable[[str], str]:
     """The opaque id of a tenant for an upstream: it separates caches and scheduling, and names nobody."""
 
+    @lru_cache(maxsize=10_000)
     def user_id(tenant: str) -> str:
         return hmac.new(secret, b"upstream user id\0" + tenant.encode(), hashlib.sha256).hexdigest()[
             :USER_ID_LENGTH
