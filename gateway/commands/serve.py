@@ -57,9 +57,10 @@ async def serve(loaded: settings.Settings, *, dev: bool) -> int:
         loop.add_signal_handler(number, stop.set)
     async with app.opened(loaded, dev=dev) as gateway:
         renewal = None
+        # The token is there before anybody can read that the gateway is.
+        token = write_token(gateway, loaded) if dev else ""
         write(greeting(gateway, loaded))
         if dev:
-            token = write_token(gateway, loaded)
             write(lines_to_paste(gateway, loaded, token))
             renewal = asyncio.create_task(renew(gateway, loaded))
         ports = {"grpc_port": gateway.grpc_port, "http_port": gateway.http_port}
