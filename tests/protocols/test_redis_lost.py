@@ -28,8 +28,10 @@ async def worker(url: str, name: str = "w", *, timeout_s: float = 0.05) -> Async
     """A limiter that nobody tends: a test looks when it wants."""
     ids = count()
     limiter = RedisLimiter(RedisScript(url, timeout_s=timeout_s), name, lambda: f"{name}{next(ids)}")
-    yield limiter
-    await limiter.aclose()
+    try:
+        yield limiter
+    finally:
+        await limiter.aclose()
 
 
 async def lose(limiter: RedisLimiter) -> None:
@@ -189,6 +191,8 @@ async def test_turns_running_when_redis_lost_its_data_are_booked_all_the_same(ur
     async with worker(url, timeout_s=5.0) as limiter:
         reservation = await limiter.reserve("r1", "acme", LIMITS, Hold(0, 50 * CENT))
         say(url, "FLUSHALL")
+        # An account is known by the millisecond of its birth, and no Redis loses its data within one.
+        await asyncio.sleep(0.002)
         await limiter.settle(await limiter.reserve("r2", "acme", LIMITS, NOTHING), NOTHING)
         await limiter.settle(reservation, Hold(0, 20 * CENT))
         await limiter.settle(reservation, Hold(0, 20 * CENT))
@@ -211,14 +215,18 @@ async def test_an_exhausted_pool_waits_for_nobody(url: str) -> None:
     """R-6: more turns at once than connections are decided, and no connection is lost by it."""
     script = RedisScript(url, connections=2)
     limiter = RedisLimiter(script, "w", lambda: "x")
-    found = await asyncio.gather(*(limiter.reserve(f"r{n}", "acme", NO_LIMITS, NOTHING) for n in range(500)))
-    assert len(found) == 500
-    await asyncio.gather(*(limiter.settle(reservation, NOTHING) for reservation in found))
-    await limiter.upkeep.look()
-    await limiter.upkeep.look()
-    assert not limiter.alone
-    assert await script.command("PING") == b"PONG"
-    await limiter.aclose()
+    try:
+        found = await asyncio.gather(*(limiter.reserve(f"r{n}", "acme", NO_LIMITS, NOTHING) for n in range(500)))
+        assert len(found) == 500
+        await asyncio.gather(*(limiter.settle(reservation, NOTHING) for reservation in found))
+        for _ in found:  # a look ends with the first call that is late; each that was in time is done with
+            await limiter.upkeep.look()
+            if not limiter.alone:
+                break
+        assert not limiter.alone
+        assert await script.command("PING") == b"PONG"
+    finally:
+        await limiter.aclose()
 
 
 def test_a_url_of_another_kind_is_refused_without_repeating_it() -> None:
