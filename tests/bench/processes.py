@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,18 @@ class Child:
             alarm.cancel()
         log = self._log.read_text(encoding="utf-8", errors="replace")
         raise RuntimeError(f"{self._process.args} ended without {pattern!r}:\n{log[-2000:]}")
+
+    def expect_log(self, pattern: str, within_s: float = START_S) -> re.Match[str]:
+        """The first match in what it logs. Raises RuntimeError with the log when the process ends without it."""
+        give_up = time.monotonic() + within_s
+        while True:
+            log = self._log.read_text(encoding="utf-8", errors="replace")
+            found = re.search(pattern, log)
+            if found is not None:
+                return found
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"{self._process.args} did not log {pattern!r}:\n{log[-2000:]}")
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """Ends it without a word to anybody."""

@@ -64,19 +64,18 @@ def started(upstream: Upstream, folder: Path) -> Iterator[Child]:
 def ours(upstream: Upstream, folder: Path) -> Iterator[Target]:
     """Our gateway, asked by gRPC."""
     with started(upstream, folder) as child:
-        address = child.expect(r"listens on ([\d.]+:\d+)")[1]
-        child.expect("Inference/Generate")
+        port = child.expect_log(r'"grpc_port": ?(\d+)')[1]
         credential = (folder / "data" / "dev-token").read_text(encoding="utf-8").strip()
-        yield Target("gateway", child.pid, address, "grpc", credential)
+        yield Target("gateway", child.pid, f"127.0.0.1:{port}", "grpc", credential)
 
 
 @contextmanager
 def bridged(upstream: Upstream, folder: Path) -> Iterator[Target]:
     """The same gateway, asked over its HTTP bridge, which runs in the same process and on the same core."""
     with started(upstream, folder) as child:
-        address = child.expect(r"base URL http://([\d.]+:\d+)/v1")[1]
+        port = child.expect_log(r'"http_port": ?(\d+)')[1]
         credential = (folder / "data" / "dev-token").read_text(encoding="utf-8").strip()
-        yield Target("gateway", child.pid, address, "sse", credential)
+        yield Target("gateway", child.pid, f"127.0.0.1:{port}", "sse", credential)
 
 
 @contextmanager
