@@ -52,5 +52,5 @@ class Receipt:
     @property
     def may_run_again(self) -> bool:
         """Whether the turn failed before it said or cost anything: under its own id it may be tried once more."""
-        said_or_cost = self.settled.completion_tokens or self.settled.cost_nano_usd
-        return self.finish is Finish.ERROR and not said_or_cost
+        said = self.settled.completion_tokens or any(a.usage.completion_tokens for a in self.attempts)
+        return self.finish is Finish.ERROR and not (said or self.settled.cost_nano_usd)

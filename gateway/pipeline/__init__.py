@@ -34,12 +34,13 @@ from gateway.limits.pricing import PriceBook, card_prices, search_cost
 from gateway.models import Prompt
 from gateway.models.catalogue import Catalogue, Route
 from gateway.pipeline.attempt import Patience, Supervision, ask
-from gateway.pipeline.bill import closed_receipt, so_far
+from gateway.pipeline.bill import so_far
 from gateway.pipeline.job import Job, as_turn_failure, degraded, repeated, search_notice
 from gateway.pipeline.meter import Meter
 from gateway.pipeline.outlet import Emit, Outlet
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
 from gateway.pipeline.scopes import scopes_of
+from gateway.pipeline.settling import Books, Settling
 from gateway.pipeline.watch import Watch
 from gateway.search import Extractor, Findings, Question, Searcher
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, with_evidence
@@ -70,7 +71,16 @@ class Pipeline:
     def __init__(self, stations: Stations, now: Callable[[], float] = time.time) -> None:
         self._stations = stations
         self._now = now
-        self._settling: set[asyncio.Task[TurnEnd]] = set()
+        self._settling = Settling(
+            Books(
+                stations.limiter,
+                stations.ledger,
+                stations.observer,
+                stations.prices,
+                stations.broken_stream,
+                now,
+            )
+        )
 
     @property
     def client_stall_s(self) -> float:
@@ -99,8 +109,10 @@ class Pipeline:
             failure = CallerError(Reason.CANCELLED, "the caller left")
             raise
         finally:
-            # A caller who leaves now, or leaves twice, still gets a receipt: the settling has a task of its own.
-            end = await self._settled(job, failure)
+            end = await self._settling.settle(job, failure)
+            if failure is not None and failure.reason is Reason.INTERNAL and job.opened:
+                # A bug is on its way out; its turn has a receipt, and the caller is told of that one as well.
+                raise TurnFailed(failure, end)
         if failure is None:
             return end
         if not job.opened:
@@ -135,8 +147,7 @@ class Pipeline:
 
     async def aclose(self) -> None:
         """Waits for turns that are being settled."""
-        if self._settling:
-            await asyncio.wait(self._settling)
+        await self._settling.aclose()
 
     # --- before the answer ------------------------------------------------------------------------------
 
@@ -274,27 +285,3 @@ class Pipeline:
         if error.reason is Reason.UPSTREAM_REJECTED or job.route.card.local:
             return None
         return self._stations.catalogue.degraded(tenant)
-
-    # --- after it ---------------------------------------------------------------------------------------
-
-    async def _settled(self, job: Job, failure: GatewayError | None) -> TurnEnd:
-        task = asyncio.get_running_loop().create_task(self._settle(job, failure))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
-        return await asyncio.shield(task)
-
-    async def _settle(self, job: Job, failure: GatewayError | None) -> TurnEnd:
-        stations = self._stations
-        receipt = closed_receipt(job, failure, stations.prices, stations.broken_stream, self._now())
-        used = receipt.settled
-        if job.reservation is not None:
-            hold = Hold(used.prompt_tokens + used.completion_tokens, used.cost_nano_usd)
-            await stations.limiter.settle(job.reservation, hold)
-        if job.opened:
-            try:
-                await stations.ledger.close(receipt)
-            except OperatorError as error:
-                # The answer is with the caller already; the open receipt is closed at the next start.
-                job.failures.append(error.reason)
-        stations.observer.ended(job.record(receipt, time.perf_counter()))
-        return job.end(receipt)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gateway.domain.call import Visitor
 from gateway.domain.extraction import Extraction
 from gateway.limits import Hold, Limiter
+from gateway.pipeline.scopes import scopes_of
 from gateway.search import Extractor
 
 FREE = Hold(0, 0)
@@ -21,7 +22,9 @@ class Extracting:
     async def extract(self, visitor: Visitor, url: str, content: bytes, mime_type: str) -> Extraction:
         """The document at `url`, or else in `content`. Raises CallerError, LimitError, UpstreamError."""
         tenant = visitor.tenant
-        reservation = await self._limiter.reserve(self._new_id(), tenant.name, tenant.limits, FREE)
+        reservation = await self._limiter.reserve(
+            self._new_id(), tenant.name, tenant.limits, FREE, scopes_of(visitor)
+        )
         try:
             if url:
                 return await self._extractor.extract_url(url)

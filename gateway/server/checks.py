@@ -11,6 +11,9 @@ from gateway.domain.errors import CallerError, FieldViolation, Reason
 
 T = TypeVar("T")
 MAX_NESTING = 32
+MAX_SCHEMA = 262_144
+MAX_VIOLATIONS = 20
+MAX_PATH = 128
 MAX_DURATION_S = 86_400 * 366
 
 
@@ -19,10 +22,13 @@ class Checks:
 
     def __init__(self) -> None:
         self._violations: list[FieldViolation] = []
+        self._found = 0
 
     def fail(self, path: str, description: str) -> None:
-        """Notes one wrong field."""
-        self._violations.append(FieldViolation(path, description))
+        """Notes one wrong field; beyond the first few they are only counted, for a status has little room."""
+        self._found += 1
+        if len(self._violations) < MAX_VIOLATIONS:
+            self._violations.append(FieldViolation(path[:MAX_PATH], description))
 
     def require(self, holds: bool, path: str, description: str) -> None:
         """Notes the field unless the condition holds."""
@@ -64,7 +70,10 @@ class Checks:
         return float(value.seconds) + float(value.nanos) / 1e9
 
     def json_object(self, text: str, path: str) -> None:
-        """Notes text that is not a JSON object, or nests deeper than 32 levels."""
+        """Notes text that is not a JSON object, is too long, or nests deeper than 32 levels."""
+        if len(text) > MAX_SCHEMA:
+            self.fail(path, f"is longer than {MAX_SCHEMA} characters")
+            return
         if _nesting(text) > MAX_NESTING:
             self.fail(path, f"nests deeper than {MAX_NESTING} levels")
             return
@@ -80,7 +89,7 @@ class Checks:
         if not self._violations:
             return
         first = self._violations[0]
-        more = f" (and {len(self._violations) - 1} more)" if len(self._violations) > 1 else ""
+        more = f" (and {self._found - 1} more)" if self._found > 1 else ""
         raise CallerError(
             Reason.INVALID_REQUEST,
             f"{first.field}: {first.description}{more}",

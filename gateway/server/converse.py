@@ -19,12 +19,15 @@ from gateway.server import frames
 from gateway.server.door import Context, Door, Malformed
 from gateway.server.frames import TurnFrames, timestamp
 from gateway.server.requests import read_turn
-from gateway.server.running import Running, draining, overdue, revoked
+from gateway.server.running import Running, draining, overdue, revoked, too_old
 from gateway.server.status import duration
 from gateway.server.writer import FrameWriter
 from gateway.v1 import inference_pb2
 
 MAX_TURNS = 8
+UNTOLD_TURNS = 2 * MAX_TURNS
+UNNAMED = "default"
+"""What a caller without a session is told its session is; naming it so means the same."""
 GO_AWAY_AHEAD_S = 60.0
 SESSION_ID_LENGTH = 128
 
@@ -79,6 +82,7 @@ class Conversation:
         self._watch = Watch(visitor.call.deadline, overdue)
         self._frames_read = 0
         self._leaving = False
+        self._half_closed = False
         self._last_word = draining
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -97,6 +101,7 @@ class Conversation:
                     await self._read(request)
                 if not self._frames_read:
                     raise invalid("", "the stream ended before its first frame; send a turn")
+                self._half_closed = True
                 while self._tasks:
                     await asyncio.wait(self._tasks)
         finally:
@@ -115,6 +120,7 @@ class Conversation:
         """Takes no more turns: tells the caller, and ends the stream once none is running."""
         if not self._leaving:
             self._leaving = True
+            self._last_word = draining if self._shared.running.draining else too_old
             self._spawn(self._say_go_away())
 
     def revoke(self) -> None:
@@ -152,7 +158,8 @@ class Conversation:
         self._stop_when_idle()
 
     def _stop_when_idle(self) -> None:
-        if self._leaving and not (self._watches or self._unended):
+        # After the half-close the stream ends by itself, and well, once its turns have ended.
+        if self._leaving and not self._half_closed and not (self._watches or self._unended):
             self._watch.stop(self._last_word())
 
     async def _read(self, request: inference_pb2.ClientFrame | Malformed) -> None:
@@ -171,20 +178,17 @@ class Conversation:
             case "heartbeat":
                 await self._writer.write(ServerFrame(heartbeat=request.heartbeat))
             case _:
-                raise invalid(
-                    "frame", f"frame {self._frames_read} is empty, or of a kind this version does not know"
-                )
+                raise invalid("frame", f"frame {self._frames_read} is empty, or of an unknown kind")
 
     async def _open(self, opening: inference_pb2.Open) -> None:
         if self._frames_read > 1:
             raise CallerError(Reason.PROTOCOL_STATE, "open comes first on a stream, and once")
         if len(opening.session_id) > SESSION_ID_LENGTH or not opening.session_id.isprintable():
             raise invalid("open.session_id", f"use at most {SESSION_ID_LENGTH} printable characters")
-        call = replace(self._visitor.call, session_id=opening.session_id)
+        name = opening.session_id or UNNAMED
+        call = replace(self._visitor.call, session_id="" if name == UNNAMED else name)
         self._visitor = replace(self._visitor, call=call)
-        opened = inference_pb2.Opened(
-            session_id=opening.session_id or self._shared.new_id(), server_version=self._shared.version
-        )
+        opened = inference_pb2.Opened(session_id=name, server_version=self._shared.version)
         expires = self._visitor.caller.expires_at
         if expires:
             opened.credential_expires.CopyFrom(timestamp(expires))
@@ -194,9 +198,7 @@ class Conversation:
         caller = await self._shared.door.authenticate(bearer)
         before = self._visitor.caller
         if (caller.tenant, caller.subject) != (before.tenant, before.subject):
-            raise CallerError(
-                Reason.CREDENTIAL_MISMATCH, "a new credential must be of the same subject and tenant"
-            )
+            raise CallerError(Reason.CREDENTIAL_MISMATCH, "a new credential is of another subject or tenant")
         self._visitor = replace(self._visitor, caller=caller)
         self._watch_expiry()
 
@@ -218,6 +220,10 @@ class Conversation:
             for frame in self._refusal(turn_id, error, running=turn_id in self._watches):
                 await self._writer.write(frame)
             return
+        # A caller that reads no ends is not read from either: what waits to be told is bounded.
+        while self._unended >= UNTOLD_TURNS:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._unended += 1
         watch = self._watches[turn.turn_id] = self._shared.running.watch(visitor)
         work = self._answer(turn, visitor, watch)
         self._spawn(self._shared.door.firewall(call.method, call.request_id, work))
@@ -226,16 +232,13 @@ class Conversation:
         if self._leaving:
             raise self._last_word()
         if 0 < caller.expires_at <= time.time():
-            raise CallerError(
-                Reason.TOKEN_EXPIRED, "the credential has expired; send a new one as a credential frame"
-            )
+            raise CallerError(Reason.TOKEN_EXPIRED, "the credential has expired; send a credential frame")
         if request.turn_id and request.turn_id in self._watches:
             raise CallerError(Reason.TURN_IN_PROGRESS, "a turn of this id is running on this stream")
         if len(self._watches) >= MAX_TURNS:
             raise CallerError(Reason.PROTOCOL_STATE, f"{MAX_TURNS} turns are running; wait for one to end")
 
     async def _answer(self, turn: Turn, visitor: Visitor, watch: Watch) -> None:
-        self._unended += 1
         try:
             with self._shared.running.keep(watch, visitor.caller):
                 try:

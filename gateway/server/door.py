@@ -128,7 +128,13 @@ class Door:
         """Turns a bug into INTERNAL; grpc would send its text to the caller."""
         try:
             return await work
-        except (GatewayError, TurnFailed, CallerLeft, grpc.aio.AbortError):
+        except (GatewayError, CallerLeft, grpc.aio.AbortError):
+            raise
+        except TurnFailed as failed:
+            bug = failed.__context__ if failed.error.reason is Reason.INTERNAL else None
+            if bug is not None:
+                self._observer.broke(method, request_id, bug)
+                failed.__context__ = None  # told once, however many walls it passes
             raise
         except Exception as error:
             self._observer.broke(method, request_id, error)

@@ -43,6 +43,7 @@ MAX_LABELS, MAX_LABEL = 16, 64
 MAX_TOOLS = 128
 MAX_STOPS = 16
 MAX_RESULTS = 50
+MAX_PIECES = 4096
 
 
 def read_turn(request: inference_pb2.Turn, fresh_id: str) -> Turn:
@@ -124,14 +125,15 @@ def read_search(options: inference_pb2.SearchOptions, checks: Checks, path: str 
 
 
 def _messages(request: inference_pb2.Turn, checks: Checks) -> tuple[Message, ...]:
-    if request.prompt and request.messages:
-        checks.fail("prompt", "excludes messages: send one of the two")
-        return ()
     if request.prompt:
+        checks.require(not request.messages, "prompt", "excludes messages: send one of the two")
         checks.require(bool(request.prompt.strip()), "prompt", "is empty")
         return (Message(Role.USER, request.prompt),)
-    if not request.messages:
-        checks.fail("messages", "is empty: send a prompt, or at least one message")
+    # Counted before anything is read: each costs far more to look at than the bytes it takes to send.
+    pieces = len(request.messages) + sum(len(m.parts) + len(m.tool_calls) for m in request.messages[:MAX_PIECES])
+    if not 0 < pieces <= MAX_PIECES:
+        many = f"hold more than {MAX_PIECES} messages, parts and tool calls together"
+        checks.fail("messages", many if pieces else "is empty: send a prompt, or at least one message")
         return ()
     messages = tuple(_message(m, f"messages[{i}]", checks) for i, m in enumerate(request.messages))
     _check_tool_results(messages, checks)

@@ -57,6 +57,9 @@ class Running:
     def conversation(self, conversation: OpenConversation) -> Iterator[None]:
         """Keeps a conversation, which is told of a drain and of a revocation."""
         self._conversations.add(conversation)
+        if self.draining:
+            # It was being let in while the drain began.
+            conversation.go_away()
         try:
             yield
         finally:
@@ -91,6 +94,11 @@ def revoked() -> CallerError:
 def overdue() -> CallerError:
     """The caller's deadline, or the longest a turn may take."""
     return CallerError(Reason.DEADLINE, "the turn took longer than its deadline")
+
+
+def too_old() -> GatewayError:
+    """The stream has been open for as long as one may be."""
+    return GatewayError(Reason.DRAINING, "this stream has reached its age; open another one", retry_after_s=0.0)
 
 
 def draining() -> GatewayError:

@@ -171,6 +171,7 @@ def _pushback(error: GatewayError, row: Row) -> tuple[tuple[str, str | bytes], .
     if not row.retryable:
         return (("grpc-retry-pushback-ms", NO_RETRY),) if row.code == code_pb2.RESOURCE_EXHAUSTED else ()
     if error.reason is Reason.DRAINING:
-        return (("grpc-retry-pushback-ms", "0"),)
+        # Not 0: grpcio 1.85.1, told to retry at once, was seen to hang until its deadline.
+        return (("grpc-retry-pushback-ms", "1"),)
     wait_s = wait_of(error)
     return () if wait_s is None else (("grpc-retry-pushback-ms", str(ceil(wait_s * 1000))),)

@@ -51,7 +51,7 @@ def check_draining(told: Told, *, has_receipt: bool) -> None:
     """Come again, at once, elsewhere; nothing was charged."""
     assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
     assert (told.facts["retryable"], told.facts["billed"]) == ("true", "false")
-    assert (told.retry_after_s, told.trailers["grpc-retry-pushback-ms"]) == (0.0, "0")
+    assert (told.retry_after_s, told.trailers["grpc-retry-pushback-ms"]) == (0.0, "1")
     assert ("receipt_id" in told.facts) == has_receipt
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gateway.v1 import account_pb2, inference_pb2
+from gateway.v1 import account_pb2, content_pb2, inference_pb2
+from tests.support.chat_events import sse, text_chunk
 from tests.support.gateway import running
-from tests.support.upstream import Reply, ScriptedUpstream
+from tests.support.upstream import FIN, Reply, ScriptedUpstream
 
 TURN = inference_pb2.Turn(
     turn_id="once",
@@ -53,3 +54,28 @@ async def test_another_body_under_the_id_of_a_failed_turn_is_still_a_conflict(tm
             await gateway.inference.Complete(other, metadata=gateway.bearer())
         assert conflict.value.code() is grpc.StatusCode.ALREADY_EXISTS
         assert len(upstream.exchanges) == 1
+
+
+async def test_what_broke_off_after_output_is_never_run_again_even_where_it_was_free(tmp_path: Path) -> None:
+    """Something was delivered: a second answer under the same id would be another answer."""
+    broken = Reply((sse(text_chunk("half")), FIN))
+    async with (
+        ScriptedUpstream(broken) as upstream,
+        running(tmp_path, upstream=upstream.url, environment={"GATEWAY_BILLING_BROKEN_STREAM": "free"}) as gateway,
+    ):
+        for code in (grpc.StatusCode.ABORTED, grpc.StatusCode.ALREADY_EXISTS):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await gateway.inference.Complete(TURN, metadata=gateway.bearer())
+            assert caught.value.code() is code
+        assert len(upstream.exchanges) == 1
+
+
+async def test_a_request_of_too_many_pieces_or_faults_is_refused_whole_and_briefly(tmp_path: Path) -> None:
+    """Hundreds of wrong fields are named by the first few, and a flood of messages is counted, not read."""
+    async with running(tmp_path) as gateway:
+        for count, words in ((1_000, "and 999 more"), (5_000, "hold more than 4096")):
+            turn = inference_pb2.Turn(messages=[content_pb2.Message(content="x") for _ in range(count)])
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await gateway.inference.Complete(turn, metadata=gateway.bearer())
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert words in (caught.value.details() or "")

@@ -169,6 +169,9 @@ class Conversation:
                 await self._handle(message)
         except grpc.aio.AioRpcError as error:
             await self._inbox.finish(self._attempts.failed(error, self.request_id))
+        finally:
+            # A channel that is closed under the call cancels this task; whoever waits for a frame must hear of it.
+            await self._inbox.finish(local_error(grpc.StatusCode.CANCELLED, "the channel was closed"))
 
     async def _handle(self, message: object) -> None:
         if message is grpc.aio.EOF:
