@@ -9,6 +9,8 @@ import pytest
 from tests.support import client_example
 from tests.support.client_example import CACHE, ROOT
 
+pytestmark = pytest.mark.full  # the first build compiles gRPC as well
+
 FOLDER = ROOT / "clients" / "go"
 ENVIRONMENT = {
     **os.environ,

@@ -92,6 +92,7 @@ def test_every_alert_has_been_seen_to_fire() -> None:
     assert [name for name in re.findall(r"- alert: (\w+)", ALERTS) if name not in fired] == []
 
 
+@pytest.mark.full  # the first run compiles a tool of Go for a minute
 def test_the_alerts_fire_when_they_should(tmp_path: Path) -> None:
     """promtool evaluates the rules over written series, well and not well."""
     promtool = tools.command("promtool", "prometheus")

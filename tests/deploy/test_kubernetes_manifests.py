@@ -66,6 +66,7 @@ def test_the_schemas_refuse_what_is_wrong() -> None:
             conforms(wrong)
 
 
+@pytest.mark.full  # the first run compiles a tool of Go for a minute
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_the_policies_of_kube_score_are_kept(name: str) -> None:
     """Nothing critical, but for what was chosen otherwise, with the reason."""
