@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from gateway.v1 import inference_pb2
+from gateway.v1 import inference_pb2, search_pb2
 from tests.support.gateway import running
 from tests.support.hostile_pages import HIDDEN, MARKS, ORDERS, every
 from tests.support.page_web import PageWeb, page
@@ -84,6 +84,9 @@ async def test_no_template_in_any_carrier_breaks_an_invariant(
             "GATEWAY_PAGES_ALLOW_NETWORKS": "127.0.0.1/32",
         }
         async with running(tmp_path, upstream=upstream.url, environment=environment) as gateway:
+            # The first reading starts the reader's process, which a busy machine may take long to do.
+            warm = search_pb2.ExtractRequest(content=b"<p>A page.</p>", mime_type="text/html")
+            await gateway.search.Extract(warm, metadata=gateway.bearer())
             depth = inference_pb2.SEARCH_DEPTH_PAGES if "page" in carrier else inference_pb2.SEARCH_DEPTH_SNIPPETS
             for number, (kind, template) in enumerate(templates):
                 hit, body = carried(template, carrier)
