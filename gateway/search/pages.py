@@ -17,7 +17,7 @@ from gateway.search.fuse import with_passage
 from gateway.search.injection import flags
 from gateway.search.outline import UnreadableFileError
 from gateway.search.reader import READ_S, DocumentReader
-from gateway.search.reading import KINDS
+from gateway.search.reader_frames import KINDS
 
 MAX_PAGES = 5
 PAGES_S = 3.0

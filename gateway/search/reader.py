@@ -12,7 +12,7 @@ from typing import Self
 from gateway.domain.extraction import Extraction
 from gateway.search import reader_frames
 from gateway.search.outline import UnreadableFileError
-from gateway.search.reader_worker import READY
+from gateway.search.reader_frames import READY
 
 PROCESSES = 2
 READ_S = 2.0

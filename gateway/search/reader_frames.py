@@ -6,6 +6,13 @@ import struct
 
 from gateway.domain.extraction import Extraction, Table
 
+HTML, XHTML, PDF, PLAIN, MARKDOWN = (
+    *("text/html", "application/xhtml+xml", "application/pdf", "text/plain", "text/markdown"),
+)
+KINDS = (HTML, XHTML, PDF, PLAIN, MARKDOWN)
+"""The media types that can be read. They stand here because the gateway itself must not load the readers."""
+READY = b"ready\n"
+"""What a reading process says first."""
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 LENGTH = struct.Struct("!I")
 

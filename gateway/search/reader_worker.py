@@ -13,7 +13,6 @@ from gateway.search import reader_frames
 from gateway.search.outline import UnreadableFileError
 from gateway.search.reading import read
 
-READY = b"ready\n"
 # What a hostile document may make a parser raise, beside what `read` translates.
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 
@@ -28,7 +27,7 @@ def main() -> int:
     # Nothing that a library prints may end up between two frames.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    sink.write(READY)
+    sink.write(reader_frames.READY)
     sink.flush()
     while (document := _next(source)) is not None:
         sink.write(_answer(*document))

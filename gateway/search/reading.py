@@ -18,13 +18,10 @@ from gateway.search.markdown import read_markdown
 from gateway.search.outline import Document, UnreadableFileError, visible
 from gateway.search.pdf_text import BROKEN, open_pdf, page_text, read_pdf
 from gateway.search.plain_text import read_text
+from gateway.search.reader_frames import HTML, KINDS, MARKDOWN, PDF, PLAIN
 from gateway.search.shown_html import shown
 
 MAX_TEXT_CHARS = 1_000_000
-HTML, XHTML, PDF, PLAIN, MARKDOWN = (
-    *("text/html", "application/xhtml+xml", "application/pdf", "text/plain", "text/markdown"),
-)
-KINDS = (HTML, XHTML, PDF, PLAIN, MARKDOWN)
 MAX_TABLE_PAGES = 200
 
 _MARKUP = re.compile(
