@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.domain.errors import CallerError, Reason
+from gateway.domain.errors import CallerError, Reason, invalid
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import Place
 from gateway.models import ModelCard, ModelProvider
@@ -37,12 +37,15 @@ class Catalogue:
 
         Raises CallerError: MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, INVALID_REQUEST where name and place contradict.
         """
-        route = self._requested(wish) if wish else self._by_place(place)
-        if not tenant.may_use_model(route.card.name):
+        route = self._requested(wish) if wish else self._by_place(place, tenant)
+        name, local = route.card.name, route.card.local
+        if not tenant.may_use_model(name):
             raise CallerError(
                 Reason.MODEL_NOT_ALLOWED,
-                f"this tenant may not use the model {route.card.name}; ListModels shows which",
+                f"this tenant may not use the model {name}; ListModels shows which it may",
             )
+        if (place is Place.LOCAL_ONLY and not local) or (place is Place.CLOUD_ONLY and local):
+            raise invalid("routing.place", f"{place.value} excludes the model {name}; leave out one of the two")
         return route
 
     def offered(self, tenant: Tenant) -> Sequence[ModelCard]:
@@ -64,10 +67,21 @@ class Catalogue:
             )
         return self._routes[name]
 
-    def _by_place(self, place: Place) -> Route:
-        if place in (Place.LOCAL_ONLY, Place.LOCAL_FIRST) and self._local is not None:
-            return Route(self._local.card, self._local.provider, place.value)
-        for route in self._routes.values():
-            if place is not Place.CLOUD_ONLY or not route.card.local:
-                return Route(route.card, route.provider, "default")
-        raise CallerError(Reason.MODEL_NOT_FOUND, f"no model runs where routing.place asks for: {place.value}")
+    def _by_place(self, place: Place, tenant: Tenant) -> Route:
+        """The first model that the tenant may use where the place asks for it; LOCAL_FIRST falls back to any."""
+        usable = [route for route in self._routes.values() if tenant.may_use_model(route.card.name)]
+        local = [route for route in usable if route.card.local]
+        cloud = [route for route in usable if not route.card.local]
+        wanted = {
+            Place.LOCAL_ONLY: local,
+            Place.CLOUD_ONLY: cloud,
+            Place.LOCAL_FIRST: local or cloud,
+            Place.ANY: usable,
+        }[place]
+        if not wanted:
+            raise CallerError(
+                Reason.MODEL_NOT_FOUND,
+                f"this tenant may use no model where routing.place asks for it: {place.value}",
+            )
+        reason = "default" if place is Place.ANY else place.value
+        return Route(wanted[0].card, wanted[0].provider, reason)

@@ -93,7 +93,7 @@ class Enricher:
         outcomes = await asyncio.gather(*(self._ask(name, query, within_s, ttl_s) for name in allowed))
         denied = [
             _Outcome(name, SearchStatus.SKIPPED, detail="not allowed for this tenant")
-            for name in names
+            for name in options.providers
             if name not in allowed
         ]
         if options.required and not any(outcome.status is SearchStatus.OK for outcome in outcomes):
