@@ -1924,7 +1924,7 @@ func (*ServerFrame_Heartbeat) isServerFrame_Frame() {}
 // Opened confirms the session of a Converse stream.
 type Opened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session, as the client named it, or a name that the gateway made for one that has none.
+	// The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// The version of the gateway, such as `0.1.0`.
 	ServerVersion string `protobuf:"bytes,2,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`

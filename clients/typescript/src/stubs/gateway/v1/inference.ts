@@ -544,7 +544,7 @@ export interface ServerFrame {
 
 /** Opened confirms the session of a Converse stream. */
 export interface Opened {
-  /** The session, as the client named it, or a name that the gateway made for one that has none. */
+  /** The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well. */
   sessionId: string;
   /** The version of the gateway, such as `0.1.0`. */
   serverVersion: string;

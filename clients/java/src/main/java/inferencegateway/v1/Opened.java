@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object sessionId_ = "";
   /**
    * <pre>
-   * The session, as the client named it, or a name that the gateway made for one that has none.
+   * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
    * </pre>
    *
    * <code>string session_id = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The session, as the client named it, or a name that the gateway made for one that has none.
+   * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
    * </pre>
    *
    * <code>string session_id = 1;</code>
@@ -564,7 +564,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object sessionId_ = "";
     /**
      * <pre>
-     * The session, as the client named it, or a name that the gateway made for one that has none.
+     * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
      * </pre>
      *
      * <code>string session_id = 1;</code>
@@ -584,7 +584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The session, as the client named it, or a name that the gateway made for one that has none.
+     * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
      * </pre>
      *
      * <code>string session_id = 1;</code>
@@ -605,7 +605,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The session, as the client named it, or a name that the gateway made for one that has none.
+     * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
      * </pre>
      *
      * <code>string session_id = 1;</code>
@@ -622,7 +622,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The session, as the client named it, or a name that the gateway made for one that has none.
+     * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
      * </pre>
      *
      * <code>string session_id = 1;</code>
@@ -636,7 +636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The session, as the client named it, or a name that the gateway made for one that has none.
+     * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
      * </pre>
      *
      * <code>string session_id = 1;</code>

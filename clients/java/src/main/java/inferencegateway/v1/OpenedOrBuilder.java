@@ -12,7 +12,7 @@ public interface OpenedOrBuilder extends
 
   /**
    * <pre>
-   * The session, as the client named it, or a name that the gateway made for one that has none.
+   * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
    * </pre>
    *
    * <code>string session_id = 1;</code>
@@ -21,7 +21,7 @@ public interface OpenedOrBuilder extends
   java.lang.String getSessionId();
   /**
    * <pre>
-   * The session, as the client named it, or a name that the gateway made for one that has none.
+   * The session, as the client named it; `default` for the tenant's unnamed session, whose name it is as well.
    * </pre>
    *
    * <code>string session_id = 1;</code>
