@@ -43,18 +43,21 @@ def conforms(yaml: str) -> None:
     assert "Skipped: 0" in done.stdout
 
 
+@pytest.mark.full  # builds kubeconform
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_keeps_to_the_schemas(name: str) -> None:
     """Every object is one that the API server would take, unknown fields refused."""
     conforms(manifests.text(K8S / "overlays" / name))
 
 
+@pytest.mark.full  # builds kubeconform
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_component_works_on_the_base_alone(name: str, tmp_path: Path) -> None:
     """Each is optional, so each renders and conforms without the others."""
     conforms(manifests.text(manifests.with_components(tmp_path, [name])))
 
 
+@pytest.mark.full  # builds kubeconform
 def test_the_schemas_refuse_what_is_wrong() -> None:
     """A field of a wrong name and a word for a number are found, so the checks above can fail."""
     yaml = manifests.text(K8S / "base")
