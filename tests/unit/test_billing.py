@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.events import ProviderUsage
 from gateway.domain.usage import Usage, UsageBasis
-from gateway.limits.billing import BrokenStream, Ending, billed, settle_usage
+from gateway.limits.billing import SANE_FLOOR, BrokenStream, Ending, billed, settle_usage
 
 HOLD = Usage(prompt_tokens=1_000, completion_tokens=2_048)
 COUNTED = Usage(prompt_tokens=900, completion_tokens=300, search_calls=2, tool_runs=1, basis=UsageBasis.COUNTED)
@@ -81,10 +81,11 @@ ANY_INT = st.integers(-(2**70), 2**70)
 def test_no_bill_is_negative_or_above_twice_the_hold(
     provider: ProviderUsage | None, counted: Usage, ending: Ending, delivered: int, policy: BrokenStream
 ) -> None:
-    """Whatever anybody reports."""
+    """Whatever anybody reports; a prompt may exceed twice its hold by what a server adds to a short one."""
     bill = billed(ending, settle_usage(provider, counted, HOLD).usage, delivered, policy)
-    assert 0 <= bill.cached_prompt_tokens <= bill.prompt_tokens <= 2_000
-    assert 0 <= bill.reasoning_tokens <= bill.completion_tokens <= 4_096
+    assert 0 <= bill.cached_prompt_tokens <= bill.prompt_tokens <= SANE_FLOOR
+    assert 0 <= bill.completion_tokens <= 4_096
+    assert 0 <= bill.reasoning_tokens <= 4_096
 
 
 @pytest.mark.parametrize(
