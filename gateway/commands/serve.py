@@ -121,7 +121,7 @@ def lines_to_paste(gateway: app.Gateway, loaded: settings.Settings, token: str) 
     if loaded.data.dir != sections.Data().dir:
         environment += f"GATEWAY_DATA_DIR={shlex.quote(str(loaded.data_dir.resolve()))} "
     script = Path(sys.argv[0])
-    # As it was started, so that the line works as printed: `.venv/bin/gateway` under make, `gateway` from the PATH.
+    # As it was started, so that the line works as printed: `.venv/bin/gateway` under make, else from the PATH.
     command = shlex.quote(str(script)) if script.name == "gateway" and len(script.parts) > 1 else "gateway"
     call = shlex.quote(f'{{"prompt": "{QUESTION}"}}')
     # Read from its file, the token is not three lines long, and is fresh tomorrow as well.
