@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from gateway.domain.call import Visitor
 from gateway.domain.errors import (
@@ -17,33 +16,30 @@ from gateway.domain.errors import (
     GatewayError,
     OperatorError,
     Reason,
-    UpstreamError,
     internal,
     invalid,
 )
-from gateway.domain.events import Accepted, Finish, SearchStatus, TurnEnd
+from gateway.domain.events import Accepted, SearchStatus, TurnEnd
 from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
 from gateway.domain.tenant import Tenant
-from gateway.domain.turn import Place, Role, SearchMode, SearchOptions, Turn
+from gateway.domain.turn import Role, SearchMode, SearchOptions, Turn
 from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
 from gateway.limits.billing import BrokenStream
 from gateway.limits.estimate import CountText, count_text
 from gateway.limits.pricing import PriceBook, card_prices, search_cost
-from gateway.models import Prompt
-from gateway.models.catalogue import Catalogue, Route
-from gateway.pipeline.attempt import Patience, Supervision, ask
-from gateway.pipeline.bill import so_far
-from gateway.pipeline.job import Job, as_turn_failure, degraded, repeated, search_notice
-from gateway.pipeline.meter import Meter
-from gateway.pipeline.outlet import Emit, Outlet
+from gateway.models.catalogue import Catalogue
+from gateway.pipeline.answering import Answering, Models
+from gateway.pipeline.attempt import Patience
+from gateway.pipeline.job import Job, as_turn_failure, repeated, search_notice
+from gateway.pipeline.outlet import Emit
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
 from gateway.pipeline.scopes import scopes_of
 from gateway.pipeline.settling import Books, Settling
 from gateway.pipeline.watch import Watch
 from gateway.search import Extractor, Findings, Question, Searcher
-from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, with_evidence
+from gateway.search.evidence import DEFAULT_TOKEN_BUDGET
 from gateway.telemetry import TurnObserver
 
 
@@ -71,6 +67,9 @@ class Pipeline:
     def __init__(self, stations: Stations, now: Callable[[], float] = time.time) -> None:
         self._stations = stations
         self._now = now
+        self._answering = Answering(
+            Models(stations.catalogue, stations.prices, stations.patience, stations.user_id)
+        )
         self._settling = Settling(
             Books(
                 stations.limiter,
@@ -224,25 +223,7 @@ class Pipeline:
         for notice in job.plan.notices:
             await emit(notice)
         await self._search(job, emit)
-        generation = job.plan.generation
-        outlet = Outlet(emit, job.findings, job.turn.question, generation.include_reasoning)
-        over = Supervision(self._stations.patience, self._meter(job))
-        try:
-            await ask(job, self._prompt(job), outlet, over)
-        except UpstreamError as error:
-            route = self._degraded_route(job, error)
-            if route is None:
-                raise
-            job.route, job.degraded = route, True
-            await emit(degraded(error, route.card.name))
-            await ask(job, self._prompt(job), outlet, over)
-        if job.received.finish is Finish.LENGTH and job.plan.cost_capped:
-            job.received.finish = Finish.LIMIT
-
-    def _meter(self, job: Job) -> Meter:
-        plan, prices = job.plan, self._stations.prices
-        most = plan.generation.max_tokens if plan.cost_capped else 0
-        return Meter(partial(so_far, job, prices), time.perf_counter(), near=plan.near_tokens, most=most)
+        await self._answering.answer(job, emit)
 
     async def _search(self, job: Job, emit: Emit) -> None:
         turn = job.turn
@@ -258,30 +239,3 @@ class Pipeline:
             await emit(event)
             if event.status is not SearchStatus.OK:
                 await emit(search_notice(event))
-
-    def _prompt(self, job: Job) -> Prompt:
-        turn, messages = job.turn, job.turn.messages
-        if job.findings.prompt_text:
-            messages = with_evidence(messages, job.findings.prompt_text)
-        return Prompt(
-            model=job.route.card.name,
-            messages=messages,
-            generation=job.plan.generation,
-            tools=turn.tools,
-            question=turn.question,
-            sources=tuple(job.sources),
-            user_id=self._stations.user_id(job.visitor.tenant.name),
-            deadline=job.visitor.call.deadline,
-        )
-
-    def _degraded_route(self, job: Job, error: UpstreamError) -> Route | None:
-        """Who may answer instead: only before any output, where allowed, and with evidence to answer from."""
-        turn, tenant = job.turn, job.visitor.tenant
-        wished = turn.routing.allow_degraded
-        allowed = tenant.allow_degraded if wished is None else wished
-        special = turn.tools or turn.generation.json_object or turn.routing.place is Place.CLOUD_ONLY
-        if job.received.output_events or not allowed or special or not job.sources:
-            return None
-        if error.reason is Reason.UPSTREAM_REJECTED or job.route.card.local:
-            return None
-        return self._stations.catalogue.degraded(tenant)
