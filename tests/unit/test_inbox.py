@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from gateway.ledger.inbox import Inbox
+from gateway.inbox import Inbox
 
 
 class Reader:
@@ -73,3 +73,10 @@ async def test_what_cannot_wait_for_the_end_of_the_turn_is_flushed(inbox: "Inbox
     inbox.flush()
     reader.thread.join(10)
     assert reader.taken == [[None]]
+
+
+async def test_a_thread_that_waits_for_a_while_gets_nothing_when_nothing_comes(inbox: "Inbox[int | None]") -> None:
+    """And what comes later is there for its next look."""
+    assert await asyncio.to_thread(inbox.take, 10, 0.001) == []
+    inbox.put(7)
+    assert await asyncio.to_thread(inbox.take, 10, 60.0) == [7]

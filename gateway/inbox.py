@@ -36,8 +36,9 @@ class Inbox(Generic[T]):
         if self._gate.locked():
             self._gate.release()
 
-    def take(self, most: int) -> list[T]:
-        """The oldest items, at most so many; waits until there is one."""
+    def take(self, most: int, within_s: float = -1) -> list[T]:
+        """The oldest items, at most so many; waits until there is one, or (from 0 on) for so long."""
         while not self._items:
-            self._gate.acquire()
+            if not self._gate.acquire(timeout=within_s):
+                return []
         return [self._items.popleft() for _ in range(min(most, len(self._items)))]
