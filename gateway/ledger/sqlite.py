@@ -22,8 +22,8 @@ from typing import Literal
 
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.receipt import Receipt
-from gateway.ledger.files import NAME, RETRY_AFTER_S, advice, connect, lock, unavailable
 from gateway.inbox import Inbox
+from gateway.ledger.files import NAME, RETRY_AFTER_S, advice, connect, lock, unavailable
 from gateway.ledger.rows import CLOSE, CLOSE_LOST, DELETE, INSERT, SELECT, closing, opening, receipt_of
 
 WORKER_LOST = "worker_lost"
