@@ -1,11 +1,9 @@
 """The files of the ledger: which they are, how they are opened, and what an operator does when they cannot be.
 
-`receipts.db` (with `-wal` and `-shm` while in use) holds the receipts. `receipts.lock` is locked by the process
-that writes them: one at a time. Readers need no lock.
+`receipts.db` (with `-wal` and `-shm` while in use) holds the receipts. Readers need no lock.
 """
 
 import errno
-import fcntl
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -15,8 +13,9 @@ from gateway.domain.errors import OperatorError, Reason
 from gateway.ledger.rows import MIGRATIONS
 
 NAME = "receipts.db"
-LOCK = "receipts.lock"
 RETRY_AFTER_S = 5.0
+BUSY_S = 5.0
+"""How long one worker waits for another's group to be written."""
 
 _FULL = "the disk is full: free some space"
 _UNWRITABLE = (
@@ -51,38 +50,12 @@ def unavailable(path: Path, error: sqlite3.Error | OSError) -> OperatorError:
     return OperatorError(Reason.AUDIT_UNAVAILABLE, f"The receipts cannot be kept. {advice(path, error)}")
 
 
-def lock(directory: Path) -> int:
-    """Takes the directory for this process; a descriptor to close when done.
-
-    Raises OperatorError when the directory cannot be used, or another gateway uses it.
-    """
-    path = directory / LOCK
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise unavailable(path, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.read(descriptor, 20).decode("ascii", "replace").strip()
-        os.close(descriptor)
-        raise OperatorError(
-            Reason.AUDIT_UNAVAILABLE,
-            f"Another gateway (process {owner or 'unknown'}) keeps its receipts in {directory}: stop it, or give "
-            "this one a data directory of its own.",
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
-
-
 def connect(directory: Path, synchronous: str) -> sqlite3.Connection:
     """The database, made or brought to this version. Raises OperatorError."""
     path = directory / NAME
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, timeout=2.0, check_same_thread=False)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise unavailable(path, error) from error
     try:
@@ -107,7 +80,7 @@ def connect_read_only(directory: Path) -> sqlite3.Connection:
             f"There are no receipts in {directory}: no {NAME}. Was the gateway started there?",
         )
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
         version = _version(connection)
     except sqlite3.Error as error:
         raise unavailable(path, error) from error
@@ -118,16 +91,20 @@ def connect_read_only(directory: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version(connection)
-    if version > len(MIGRATIONS):
-        raise _wrong_version(path, version)
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
-        except sqlite3.Error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
+    """Brings the file up to date, while other workers wait for it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version > len(MIGRATIONS):
+            raise _wrong_version(path, version)
+        for statement in ";".join(MIGRATIONS[version:]).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except (sqlite3.Error, OperatorError):
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _version(connection: sqlite3.Connection) -> int:

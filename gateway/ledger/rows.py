@@ -92,22 +92,32 @@ MIGRATIONS = (
     CREATE INDEX receipts_open ON receipts (finish) WHERE finish IS NULL;
     CREATE INDEX receipts_settled_at ON receipts (settled_at) WHERE settled_at > 0;
     """,
+    """
+    ALTER TABLE receipts ADD COLUMN worker TEXT NOT NULL DEFAULT '';
+    DROP INDEX receipts_open;
+    CREATE INDEX receipts_open ON receipts (worker) WHERE finish IS NULL;
+    CREATE TABLE workers (worker TEXT PRIMARY KEY, beat INTEGER NOT NULL, started REAL NOT NULL);
+    """,
 )
 """One script per version of the file; a new one is added at the end and must keep what is there."""
 
 _LIST = ", ".join(COLUMNS)
-INSERT = f"INSERT OR IGNORE INTO receipts ({_LIST}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
-DELETE = "DELETE FROM receipts WHERE receipt_id = ? AND tenant = ?"
+INSERT = f"INSERT OR IGNORE INTO receipts ({_LIST}, worker) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608 - constants
+DELETE = "DELETE FROM receipts WHERE receipt_id = ? AND tenant = ? AND finish IS NOT NULL"
 SELECT = f"SELECT {_LIST} FROM receipts"  # noqa: S608 - constants
 CLOSE = (
     "UPDATE receipts SET "  # noqa: S608 - constants
     + ", ".join(f"{name} = ?" for name in COLUMNS[len(_OPENED) + _WIDTH :])
     + " WHERE receipt_id = ? AND tenant = ? AND finish IS NULL"
 )
+BEAT = (
+    "INSERT INTO workers (worker, beat, started) VALUES (?, 1, ?)"
+    " ON CONFLICT (worker) DO UPDATE SET beat = workers.beat + 1"
+)
 CLOSE_LOST = f"UPDATE receipts SET finish = {Finish.ERROR.value}, reason = ?, settled_at = ? WHERE finish IS NULL"  # noqa: S608
 
 
-def opening(receipt: Receipt) -> tuple[object, ...]:
+def opening(receipt: Receipt, worker: str) -> tuple[object, ...]:
     """The values of INSERT."""
     opened = (
         receipt.receipt_id,
@@ -120,7 +130,7 @@ def opening(receipt: Receipt) -> tuple[object, ...]:
         receipt.model,
         receipt.created,
     )
-    return opened + _usage_row(receipt.reserved) + _closing_row(receipt)
+    return (*opened, *_usage_row(receipt.reserved), *_closing_row(receipt), worker)
 
 
 def closing(receipt: Receipt) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
-"""The ledger in one SQLite file, for one process.
+"""The ledger in one SQLite file, for the workers of one gateway.
 
-One thread owns the connection. Whatever waits for it goes into one transaction, in the order in which it was asked
-for, and the event loop is woken once for all of it; the loop's own thread never touches the disk.
+Each worker has a thread that owns its connection. Whatever waits for it goes into one transaction, in the order in
+which it was asked for, and the event loop is woken once for all of it; the loop's own thread never touches the disk.
 
 What survives: the file is in WAL mode. With `synchronous` NORMAL (default) a receipt that was written survives
 the death of the process, `kill -9` included; after a power cut the newest ones may be missing, and the file is
@@ -11,7 +11,7 @@ cut too.
 
 import asyncio
 import logging
-import os
+import secrets
 import sqlite3
 import threading
 import time
@@ -23,11 +23,14 @@ from typing import Literal
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.receipt import Receipt
 from gateway.inbox import Inbox
-from gateway.ledger.files import NAME, RETRY_AFTER_S, advice, connect, lock, unavailable
-from gateway.ledger.rows import CLOSE, CLOSE_LOST, DELETE, INSERT, SELECT, closing, opening, receipt_of
+from gateway.ledger.directory import DirectoryLock, lock
+from gateway.ledger.files import NAME, RETRY_AFTER_S, advice, connect, unavailable
+from gateway.ledger.rows import BEAT, CLOSE, CLOSE_LOST, DELETE, INSERT, SELECT, closing, opening, receipt_of
 
 WORKER_LOST = "worker_lost"
 _GROUP = 512
+BEAT_EVERY_S = 10.0
+LEASE_S = 30.0
 _REPORT_EVERY_S = 10.0
 _UNDONE = (sqlite3.Error, OverflowError, ValueError)
 """The disk's errors, and those of values that SQLite cannot hold: integers over 64 bits, broken Unicode."""
@@ -44,18 +47,23 @@ _Item = tuple[Waiter, Work, Receipt | None]
 async def open_ledger(
     directory: Path,
     *,
+    gateway: str = "",
+    worker: str = "",
     now: Callable[[], float] = time.time,
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
     max_waiting: int = 10_000,
     max_pages: int = 0,
 ) -> "SqliteLedger":
-    """Opens the ledger in this directory for writing and closes what a dead process left open.
+    """Opens the ledger in this directory for writing; the first to come closes what dead workers left open.
 
-    `max_waiting` bounds what waits for the thread, `max_pages` the file (in pages of 4 KiB; 0 = no bound).
+    `gateway` is an id that all workers of one gateway have in common ("" = it has no others): they share the
+    directory, any other gateway is refused. `worker` is this process's own (a new one by default); it stands on
+    the receipts that it opens. `max_waiting` bounds what waits for the thread, `max_pages` the file (in pages of
+    4 KiB; 0 = no bound).
     Raises OperatorError(AUDIT_UNAVAILABLE) that names the file and what to do.
     """
-    ledger = SqliteLedger(directory, asyncio.get_running_loop(), now, max_waiting)
-    await asyncio.to_thread(ledger.start, synchronous, max_pages)
+    ledger = SqliteLedger(directory, asyncio.get_running_loop(), worker or secrets.token_hex(8), now, max_waiting)
+    await asyncio.to_thread(ledger.start, gateway, synchronous, max_pages)
     return ledger
 
 
@@ -63,7 +71,12 @@ class SqliteLedger:
     """Keeps the promise of `Ledger`; made by `open_ledger`."""
 
     def __init__(
-        self, directory: Path, loop: asyncio.AbstractEventLoop, now: Callable[[], float], max_waiting: int
+        self,
+        directory: Path,
+        loop: asyncio.AbstractEventLoop,
+        worker: str,
+        now: Callable[[], float],
+        max_waiting: int,
     ) -> None:
         self._directory = directory
         self._loop = loop
@@ -75,13 +88,14 @@ class SqliteLedger:
         self._unwritten: dict[str, Receipt] = {}
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._connection: sqlite3.Connection
-        self._lock = -1
+        self._lock: DirectoryLock
+        self._worker = worker
         self._silent_until = 0.0
         self.lost = 0
 
     async def open(self, receipt: Receipt) -> Receipt | None:
         """Writes an open receipt; the standing one of its turn, if there is one."""
-        found = await self._ask(lambda connection: _open(connection, receipt))
+        found = await self._ask(lambda connection: _open(connection, receipt, self._worker))
         assert found is None or isinstance(found, Receipt)  # noqa: S101 - what `_open` returns
         return found
 
@@ -117,21 +131,25 @@ class SqliteLedger:
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def start(self, synchronous: str, max_pages: int) -> None:
+    def start(self, gateway: str, synchronous: str, max_pages: int) -> None:
         """Opens the files and starts the thread; blocks, so not on the event loop."""
-        self._lock = lock(self._directory)
+        self._lock = lock(self._directory, gateway)
         try:
             # The connection moves to the thread below and is used nowhere else from then on.
             self._connection = connect(self._directory, synchronous)
             if max_pages:
                 self._connection.execute(f"PRAGMA max_page_count = {max_pages}")
-            self.lost = self._connection.execute(CLOSE_LOST, (WORKER_LOST, self._now())).rowcount
+            if self._lock.first:
+                self.lost = self._connection.execute(CLOSE_LOST, (WORKER_LOST, self._now())).rowcount
+                self._connection.execute("DELETE FROM workers")
+            self._lock.share()
+            self._connection.execute(BEAT, (self._worker, self._now()))
         except sqlite3.Error as error:
             self._connection.close()
-            os.close(self._lock)
+            self._lock.release()
             raise unavailable(self._directory / NAME, error) from error
         except OperatorError:
-            os.close(self._lock)
+            self._lock.release()
             raise
         self._thread.start()
 
@@ -164,19 +182,32 @@ class SqliteLedger:
     # --- on the thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        last = False
+        last, beat_at = False, time.monotonic() + BEAT_EVERY_S
         while not last:
-            group, last = self._next_group()
-            outcomes = self._write(group)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._deliver, outcomes)
+            group, last = self._next_group(beat_at - time.monotonic())
+            if group:
+                outcomes = self._write(group)
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self._loop.call_soon_threadsafe(self._deliver, outcomes)
+            if time.monotonic() >= beat_at:
+                beat_at = time.monotonic() + BEAT_EVERY_S
+                self._beat()
+        with suppress(sqlite3.Error):
+            self._connection.execute("DELETE FROM workers WHERE worker = ?", (self._worker,))
         self._connection.close()
-        os.close(self._lock)
+        self._lock.release()
 
-    def _next_group(self) -> tuple[list[_Item], bool]:
+    def _next_group(self, within_s: float) -> tuple[list[_Item], bool]:
         """What is to be written together, and whether it is the last: nothing follows None."""
-        taken = self._inbox.take(_GROUP)
-        return [item for item in taken if item is not None], taken[-1] is None
+        taken = self._inbox.take(_GROUP, max(within_s, 0.0))
+        return [item for item in taken if item is not None], None in taken[-1:]
+
+    def _beat(self) -> None:
+        """Renews this worker's lease: other workers take one that they have not seen renewed in time for dead."""
+        try:
+            self._connection.execute(BEAT, (self._worker, self._now()))
+        except sqlite3.Error as error:
+            self._report(advice(self._directory / NAME, error))
 
     def _write(self, group: list[_Item]) -> list[Outcome]:
         """All in one transaction; if that fails each in its own, so that one that can be done is done."""
@@ -210,8 +241,6 @@ class SqliteLedger:
 
     def _transact(self, works: Sequence[Work], late: Sequence[Receipt]) -> list[Answer]:
         connection = self._connection
-        if len(works) == 1 and not late:
-            return [works[0](connection)]  # each work writes with one statement at most: a transaction by itself
         try:
             connection.execute("BEGIN IMMEDIATE")
             for receipt in late:
@@ -232,8 +261,8 @@ def newest(connection: sqlite3.Connection, tenant: str | None, limit: int) -> li
     return [receipt_of(row) for row in rows]
 
 
-def _open(connection: sqlite3.Connection, receipt: Receipt) -> Receipt | None:
-    if connection.execute(INSERT, opening(receipt)).rowcount:
+def _open(connection: sqlite3.Connection, receipt: Receipt, worker: str) -> Receipt | None:
+    if connection.execute(INSERT, opening(receipt, worker)).rowcount:
         return None
     of_turn = (receipt.tenant, receipt.session_id, receipt.turn_id)
     standing = _select_one(connection, "WHERE tenant = ? AND session_id = ? AND turn_id = ?", of_turn)
@@ -242,7 +271,7 @@ def _open(connection: sqlite3.Connection, receipt: Receipt) -> Receipt | None:
     if standing.receipt_id != receipt.receipt_id or not standing.may_run_again:
         return standing
     connection.execute(DELETE, (receipt.receipt_id, receipt.tenant))
-    connection.execute(INSERT, opening(receipt))
+    connection.execute(INSERT, opening(receipt, worker))
     return None
 
 

@@ -15,7 +15,8 @@ from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.events import Finish
 from gateway.domain.receipt import Receipt
 from gateway.domain.usage import Usage
-from gateway.ledger.files import LOCK, NAME
+from gateway.ledger.directory import LOCK
+from gateway.ledger.files import NAME
 from gateway.ledger.reader import ReceiptReader
 from gateway.ledger.rows import MIGRATIONS
 from gateway.ledger.sqlite import open_ledger
