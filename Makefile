@@ -15,6 +15,9 @@ UV_VERSION := 0.13.8
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
 
+# The files of tests are shared out over the cores; those of one file stay together, with the servers that they start.
+BESIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 .PHONY: help run test test-full check proto proto-check clients clients-check bench bench-search lock clean
 
 help: ## list these targets
@@ -24,10 +27,10 @@ run: $(VENV)/.server ## start the gateway for development, on loopback, with no 
 	$(BIN)/gateway serve --dev
 
 test: $(VENV)/.dev ## run the tests that a change must pass
-	$(BIN)/pytest -q -m "not full"
+	$(BIN)/pytest -q -m "not full" $(BESIDE)
 
 test-full: $(VENV)/.dev ## run every test, the long ones too
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(BESIDE)
 
 check: $(VENV)/.dev ## format, lint, types and protos, changing nothing
 	$(BIN)/ruff format --check

@@ -2,6 +2,12 @@
 
 import signal
 
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
 
 def pytest_configure() -> None:
     """A shell starts background jobs deaf to Ctrl-C, which they pass on; the programs under test must hear it."""
