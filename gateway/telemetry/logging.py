@@ -14,15 +14,10 @@ import orjson
 import structlog
 
 from gateway.domain.errors import Reason
+from gateway.domain.masking import MASK, holds_secret
 from gateway.domain.record import TurnRecord
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-MASK = "[masked]"
-# Whole values are masked, not the part that looks secret: a prefix of a key is a hint too.
-SECRET = re.compile(
-    r"(?i)(bearer\s+\S+|\bsk-[\w-]{8,}|\bgw_\w{8,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|[?&](?:api_)?key=[^&\s]+|://[^/\s:@]+:[^/\s@]+@)"
-)
 SECRET_NAMES = re.compile(r"(?i)authorization|api_?key|secret|password|token$|bearer|cookie")
 WINDOW_S = 1.0
 
@@ -59,7 +54,7 @@ def configure(level: str, style: str) -> None:
 def redact(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     """Masks every value that is, or holds, a secret."""
     for key, value in event.items():
-        if _names_a_secret(key) or (isinstance(value, str) and _holds_a_secret(value)):
+        if _names_a_secret(key) or (isinstance(value, str) and holds_secret(value)):
             event[key] = MASK
     return event
 
@@ -67,11 +62,6 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, object]) ->
 @lru_cache(maxsize=1024)
 def _names_a_secret(key: str) -> bool:
     return SECRET_NAMES.search(key) is not None
-
-
-def _holds_a_secret(value: str) -> bool:
-    """Every pattern needs a sign or a space, so most ids and words are told by one look."""
-    return not value.isalnum() and SECRET.search(value) is not None
 
 
 def _to_json(event: object, default: Callable[[Any], Any]) -> str:  # Any: json's own protocol for strange values

@@ -7,7 +7,8 @@ import pytest
 import structlog
 
 from gateway.domain.errors import Reason
-from gateway.telemetry.logging import MASK, TurnLog, configure, redact
+from gateway.domain.masking import MASK
+from gateway.telemetry.logging import TurnLog, configure, redact
 
 SECRETS = [
     "Bearer abc.def",
