@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.grpcurl import grpcurl
+from tests.support import tools
 
 SCRIPT = Path(sys.executable).with_name("gateway")
 START_S, RUN_S, STOP_S = 60, 60, 30
@@ -144,8 +144,8 @@ def test_the_printed_ask_line_works_as_printed(terminal: Terminal) -> None:
 
 def test_the_printed_grpcurl_line_works_as_printed(terminal: Terminal) -> None:
     """It lists, describes and calls by reflection alone, so the line needs no proto file."""
-    tool = grpcurl()
-    line = terminal.line("grpcurl ").replace("grpcurl", str(tool), 1)
+    tool = tools.go_tool("grpcurl")
+    line = terminal.line("grpcurl ").replace("grpcurl", tool, 1)
     done = terminal.shell(line)
     assert done.returncode == 0, done.stderr
     assert '"finish": "FINISH_STOP"' in done.stdout

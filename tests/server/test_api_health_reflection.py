@@ -13,9 +13,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from gateway import app, settings
 from gateway.auth.api_key import ApiKeyFile
+from tests.support import tools
 from tests.support.calls import refused, streamed
 from tests.support.gateway import running
-from tests.support.grpcurl import grpcurl
 
 SERVICES = {
     "gateway.v1.Inference",
@@ -168,7 +168,7 @@ async def test_garbage_to_reflection_is_the_callers_fault(tmp_path: Path, strict
 async def curl(*words: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of grpcurl."""
     process = await asyncio.create_subprocess_exec(
-        str(await asyncio.to_thread(grpcurl)),
+        await asyncio.to_thread(tools.go_tool, "grpcurl"),
         "-plaintext",
         *words,
         stdout=asyncio.subprocess.PIPE,

@@ -11,6 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.support import tools
+
 SOURCE = Path(__file__).resolve().parent.parent / "oidc"
 PLACE = SOURCE.parent.parent / ".cache" / "oidc"
 CLIENT, SECRET = "billing", "a-secret-for-tests-only"
@@ -24,6 +26,12 @@ def installed() -> Path:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
+    with tools.alone("npm"):
+        _install()
+    return PLACE
+
+
+def _install() -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     for file in SOURCE.iterdir():
         shutil.copy(file, PLACE / file.name)
@@ -33,7 +41,6 @@ def installed() -> Path:
             subprocess.run(command, cwd=PLACE, check=True, capture_output=True, timeout=INSTALL_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             pytest.skip(f"oidc-provider cannot be installed: {error}")
-    return PLACE
 
 
 class Provider:

@@ -1,6 +1,5 @@
 """A real redis-server on a free port, its files in a directory of the test's own, gone when the test is."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -8,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
+from tests.support import tools
 
 START_S = 10.0
 SLOTS = 16_384
-MISSING = "redis-server is not installed; on Debian and Ubuntu: apt-get install redis-server"
 
 
 def free_port() -> int:
@@ -24,10 +22,8 @@ def free_port() -> int:
 
 @contextmanager
 def redis_server(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
-    """Its URL. Skips the test where redis-server is not installed."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip(MISSING)
+    """Its URL. Skips the test where redis-server is not installed and cannot be."""
+    program = tools.command("redis-server", "redis-server")
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]

@@ -1,9 +1,11 @@
 """Programs that some tests drive and that are not always there: without one, its tests are skipped and say why."""
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ GO_ENVIRONMENT: Mapping[str, str] = {
     "GOCACHE": str(CACHE / "go-build"),
     "GOFLAGS": "-modcacherw -buildvcs=false",
 }
+INSTALL_S = 300
+
 PACKAGES = {
     "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
     "ghz": "github.com/bojand/ghz/cmd/ghz@v0.121.0",
@@ -28,12 +32,37 @@ PACKAGES = {
 }
 
 
-def command(name: str, package: str = "") -> str:
-    """The path of a command that the machine must have; `package` is what brings it."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed{f' (package {package})' if package else ''}")
+@contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Tests run beside each other, and what is made once must not be made by two of them."""
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def command(name: str, package: str = "", *, beside: str = "") -> str:
+    """The path of a command that the machine must have; `package` brings it, and is installed where we are root.
+
+    `beside` is a folder where the package puts it, beside those of PATH.
+    """
+    path = os.pathsep.join(filter(None, [os.environ.get("PATH", os.defpath), beside]))
+    if (found := shutil.which(name, path=path)) is not None:
+        return found
+    if not package or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip(f"{name} is not installed{f': apt-get install {package}' if package else ''}")
+    with alone("apt-get"):
+        if shutil.which(name, path=path) is None:
+            _install(package)
+    if (found := shutil.which(name, path=path)) is None:
+        pytest.skip(f"{name} is not in the package {package}, or the package cannot be had here")
     return found
+
+
+def _install(package: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", package]):
+        subprocess.run(["apt-get", *words], env=environment, capture_output=True, timeout=INSTALL_S, check=False)
 
 
 def go_tool(name: str) -> str:
@@ -41,32 +70,34 @@ def go_tool(name: str) -> str:
 
     One of the machine's own may be another program of that name, as `yq` often is, so it is not taken.
     """
-    if (TOOLS / name).is_file():
+    with alone("go"):
+        if (TOOLS / name).is_file():
+            return str(TOOLS / name)
+        command("go")
+        done = subprocess.run(
+            ["go", "install", PACKAGES[name]], env=GO_ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"go install {PACKAGES[name]} failed, is there a network? {done.stderr.strip()[-300:]}")
         return str(TOOLS / name)
-    command("go")
-    done = subprocess.run(
-        ["go", "install", PACKAGES[name]], env=GO_ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"go install {PACKAGES[name]} failed, is there a network? {done.stderr.strip()[-300:]}")
-    return str(TOOLS / name)
 
 
 def go_module(path: str, version: str) -> Path:
     """The folder of a Go module's files, downloaded by the module proxy when it is not there yet."""
     folder = CACHE / "go" / "pkg" / "mod" / f"{path}@{version}"
-    if not folder.is_dir():
-        command("go")
-        done = subprocess.run(
-            ["go", "mod", "download", f"{path}@{version}"],
-            cwd=CACHE,
-            env=GO_ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(
-                f"go mod download {path}@{version} failed, is there a network? {done.stderr.strip()[-300:]}"
+    with alone("go"):
+        if not folder.is_dir():
+            command("go")
+            done = subprocess.run(
+                ["go", "mod", "download", f"{path}@{version}"],
+                cwd=CACHE,
+                env=GO_ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                check=False,
             )
+            if done.returncode:
+                pytest.skip(
+                    f"go mod download {path}@{version} failed, is there a network? {done.stderr.strip()[-300:]}"
+                )
     return folder
