@@ -120,6 +120,18 @@ def one_of(*words: str) -> Check:
     return check
 
 
+def some_of(*words: str) -> Check:
+    """One or more of these words, each once."""
+
+    def check(values: tuple[str, ...]) -> str | None:
+        wrong = [value for value in values if value not in words]
+        if wrong:
+            return f"{wrong[0]!r} is none of {', '.join(words)}"
+        return None if values and len(set(values)) == len(values) else f"name one of {', '.join(words)}, each once"
+
+    return check
+
+
 def read_table(
     shape: type[T], table: object, environment: Mapping[str, str], section: str, faults: list[str]
 ) -> T:

@@ -1,15 +1,17 @@
 """Opens everything that searches and reads pages, by the settings; it decides nothing."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import ip_network
 
 from gateway import plugins
 from gateway.search import ProviderOptions, SearchProvider, Shared
+from gateway.search.deepseek_fetch import DeepSeekFetch
 from gateway.search.egress import Egress
 from gateway.search.enrich import Enricher
 from gateway.search.fetch import GuardedFetcher
-from gateway.search.pages import Pages
+from gateway.search.pages import DirectPages, Pages, PageSource
 from gateway.search.reader import DocumentReader
 from gateway.search.vendor_http import VendorHttp
 from gateway.sections import SearchEndpoint
@@ -26,18 +28,32 @@ class Searching:
 
 async def opened(settings: Settings, stack: AsyncExitStack) -> Searching:
     """Both, open; `stack` closes them. Raises OperatorError, and LookupError for a provider that is not there."""
-    providers = await search_providers(settings, stack)
+    shared = Shared(settings.data_dir, await stack.enter_async_context(VendorHttp()))
+    providers = await search_providers(settings, shared, stack)
     reader = await stack.enter_async_context(DocumentReader())
     if any(name != "embedded" for name in providers):
         reader.warm()
-    pages = Pages(GuardedFetcher(egress(settings)), reader)
-    return Searching(Enricher(providers, settings.search.timeout_s, pages=pages), pages)
+    fetcher, ttl_s = GuardedFetcher(egress(settings)), settings.search.cache_s
+    sources = page_sources(settings, fetcher, reader, shared)
+    pages = Pages(fetcher, reader, sources, ttl_s=ttl_s)
+    return Searching(Enricher(providers, settings.search.timeout_s, pages=pages, ttl_s=ttl_s), pages)
 
 
-async def search_providers(settings: Settings, stack: AsyncExitStack) -> dict[str, SearchProvider]:
+def page_sources(
+    settings: Settings, fetcher: GuardedFetcher, reader: DocumentReader, shared: Shared
+) -> list[PageSource]:
+    """Who reads pages, in the order of the settings. Raises OperatorError where a key is missing."""
+    options, allowed = provider_options(settings, "deepseek"), egress(settings)
+    ways: dict[str, Callable[[], PageSource]] = {
+        "direct": lambda: DirectPages(fetcher, reader),
+        "deepseek": lambda: DeepSeekFetch(options, shared.exchange, allowed, reader),
+    }
+    return [ways[name]() for name in settings.pages.via]
+
+
+async def search_providers(settings: Settings, shared: Shared, stack: AsyncExitStack) -> dict[str, SearchProvider]:
     """The search providers of the settings, in order of preference."""
     providers: dict[str, SearchProvider] = {}
-    shared = Shared(settings.data_dir, await stack.enter_async_context(VendorHttp()))
     for name in settings.search.providers:
         options = provider_options(settings, name)
         provider: SearchProvider = await plugins.load("gateway.search", name).create(options, shared)

@@ -113,10 +113,16 @@ class DeepSeek:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which search providers there are, in order of preference, and a search's slice of a turn (seconds)."""
+    """Which search providers there are, in order of preference, and a search's slice of a turn (seconds).
+
+    `cache_s` is how long what was found on the web is found again; a question about something new, a fifth of it.
+    `decide_model` says whether and how to search for tenants with `search_by_model` (empty = the default model).
+    """
 
     providers: tuple[str, ...] = setting(("embedded",))
     timeout_s: float = setting(4.0, check=schema.positive)
+    cache_s: float = setting(300.0, check=schema.within(1, 3_600))
+    decide_model: str = setting("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,10 @@ class Pages:
     """Which pages may be fetched: ports, and networks beside the built-in table of those that are never reached.
 
     `deny_networks` are a cluster's own ranges; `allow_networks` open exactly what they name, say an internal wiki.
+    `via` is who reads a page for a search, the next where one cannot: the gateway itself, or DeepSeek Fetch.
     """
+
+    via: tuple[str, ...] = setting(("direct",), check=schema.some_of("direct", "deepseek"))
 
     ports: tuple[str, ...] = setting(("80", "443"), check=schema.ports)
     deny_networks: tuple[str, ...] = setting((), check=schema.networks)

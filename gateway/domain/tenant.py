@@ -25,6 +25,8 @@ NO_LIMITS = TenantLimits(0, 0, 0, 0.0, 0.0)
 class Tenant:
     """One tenant's policy. `models` and `search_providers` are shell patterns; none listed = none allowed.
 
+    `search_by_model` lets a cheap model say whether, and with which words, a question is searched under AUTO.
+
     `limits` are the whole tenant's. Beside them each subject, each credential (an API key, or one token) and each
     model may have limits of its own; of `per_model`, the first pattern that fits a model holds for it alone.
     """
@@ -35,6 +37,7 @@ class Tenant:
     limits: TenantLimits = field(default_factory=TenantLimits)
     suspended: bool = False
     search_mode: SearchMode = SearchMode.AUTO
+    search_by_model: bool = False
     allow_degraded: bool = True
     max_output_tokens: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)

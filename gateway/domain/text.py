@@ -14,7 +14,7 @@ _CLOSERS = "\"'”’」』）)】》»"
 
 _CJK_RUN = re.compile(f"[{CJK}]+")
 _WORD = re.compile(
-    rf"(?P<cjk>[{CJK}]+)|(?P<number>\d+(?:[.,:]\d+)*)(?![^\W\d_])|(?P<word>[^\W{CJK}_]+(?:['’][^\W{CJK}_]+)*[+#]*)"
+    rf"(?P<cjk>[{CJK}]+)|(?P<number>\d++(?:[.,:]\d++)*+)(?![^\W\d_{CJK}])|(?P<word>[^\W{CJK}_]+(?:['’][^\W{CJK}_]+)*[+#]*)"
 )
 _BORDER = re.compile(
     rf"\n+|[。！？｡]+[{_CLOSERS}]*|[!?…]+[{_CLOSERS}]*(?=\s|$|[{CJK}])"

@@ -45,6 +45,14 @@ class Prompt:
     deadline: float
 
 
+@dataclass(slots=True)
+class Warming:
+    """A connection that is opened ahead of its use. Moments of the performance counter; `ready` None: not yet."""
+
+    begun: float
+    ready: float | None = None
+
+
 class ModelProvider(Protocol):
     """One way to reach models."""
 
@@ -56,6 +64,13 @@ class ModelProvider(Protocol):
     @property
     def cards(self) -> tuple[ModelCard, ...]:
         """The models it serves."""
+        ...
+
+    def warm(self) -> Warming | None:
+        """Begins to connect for a prompt that will come soon, and returns at once; None where there is no need.
+
+        At most one connection is opened ahead at a time. It fails in silence: whoever asks meets the failure.
+        """
         ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[ModelEvent], None]:

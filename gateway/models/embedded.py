@@ -38,6 +38,9 @@ class EmbeddedModel:
         """The one model, `embedded`."""
         return (CARD,)
 
+    def warm(self) -> None:
+        """There is nothing to connect to."""
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """The answer word by word, then usage and end. Raises nothing.
 

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import ssl
+import time
 from typing import cast
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
+from gateway.models import Warming
 from gateway.models.http_connection import Connection
 
 KEEP_S = 30.0
@@ -31,39 +33,87 @@ class Pool:
         self._addresses: list[AddrInfoType] = []
         self._addresses_until = 0.0
         self._sweep: asyncio.TimerHandle | None = None
+        self._opening: set[asyncio.Task[None]] = set()
+        self._unclaimed: asyncio.Task[None] | None = None
         self._closed = False
 
     async def take(self) -> Connection:
-        """The youngest idle connection, or a new one.
+        """The youngest idle connection, the one that is being opened ahead, or a new one.
 
         Raises TimeoutError, socket.gaierror, ssl.SSLError or another OSError; UnicodeError for what is no name.
         """
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open:
-                return connection
+        found = self._waiting()
+        if found is not None:
+            return found
         async with asyncio.timeout(self._connect_timeout_s):
-            return await self._connect()
+            if self._unclaimed is not None:
+                # Of several who want it, one waits for it; the others do better to open their own.
+                opening, self._unclaimed = self._unclaimed, None
+                await asyncio.wait([opening])
+                found = self._waiting()
+            return found or await self._connect()
+
+    def warm(self) -> Warming | None:
+        """Begins to open a connection where none is idle, and none is being opened ahead for nobody yet."""
+        if self._closed or self._unclaimed is not None or any(one.is_open for one in self._idle):
+            return None
+        warming = Warming(time.perf_counter())
+        opening = asyncio.get_running_loop().create_task(self._open_ahead(warming))
+        self._unclaimed = opening
+        self._opening.add(opening)
+        opening.add_done_callback(self._opened_ahead)
+        return warming
 
     def give(self, connection: Connection) -> None:
         """Takes a connection back: kept when it is reusable, and closed at once when it is not."""
         if not connection.reusable or self._closed:
             connection.abort()
             return
+        self._keep(connection)
+
+    def close(self) -> None:
+        """Closes what is idle, and what is given back from now on; what is being opened ahead is given up."""
+        self._closed = True
+        for opening in self._opening:
+            opening.cancel()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+
+    async def closed(self) -> None:
+        """Waits for what was given up by `close`."""
+        if self._opening:
+            await asyncio.wait(self._opening)
+
+    def _waiting(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    def _keep(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
         self._idle.append(connection)
         if self._sweep is None:
             self._sweep = loop.call_later(KEEP_S, self._close_old)
 
-    def close(self) -> None:
-        """Closes what is idle, and what is given back from now on."""
-        self._closed = True
-        if self._sweep is not None:
-            self._sweep.cancel()
-        for connection in self._idle:
-            connection.abort()
-        self._idle.clear()
+    async def _open_ahead(self, warming: Warming) -> None:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                connection = await self._connect()
+        except (OSError, UnicodeError):
+            return  # whoever asks tries for himself, and says what is wrong
+        warming.ready = time.perf_counter()
+        self._keep(connection)
+
+    def _opened_ahead(self, opening: asyncio.Task[None]) -> None:
+        self._opening.discard(opening)
+        if self._unclaimed is opening:
+            self._unclaimed = None
 
     def _close_old(self) -> None:
         now, self._sweep = asyncio.get_running_loop().time(), None

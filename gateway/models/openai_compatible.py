@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import orjson
 
 from gateway.domain.events import ModelEvent
-from gateway.models import ModelCard, Prompt
+from gateway.models import ModelCard, Prompt, Warming
 from gateway.models.openai_request import Quirks, build_request
 from gateway.models.openai_wire import ChunkFolder
 from gateway.models.upstream_http import Upstream
@@ -71,6 +71,10 @@ class OpenAICompatible:
     async def aclose(self) -> None:
         """Closes every connection."""
         await self._upstream.aclose()
+
+    def warm(self) -> Warming | None:
+        """Begins to connect where no connection waits; see `ModelProvider`."""
+        return self._upstream.warm()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """One sequence per read; see `ModelProvider`. Raises UpstreamError, CallerError for a bad parameter.

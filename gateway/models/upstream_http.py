@@ -15,6 +15,7 @@ import orjson
 from yarl import URL
 
 from gateway.domain.errors import GatewayError, Reason
+from gateway.models import Warming
 from gateway.models.event_source import EventSource
 from gateway.models.http_connection import Connection, ConnectionBrokenError
 from gateway.models.http_head import BadAnswerError, Head
@@ -57,9 +58,14 @@ class Upstream:
             read_ahead=read_bufsize,
         )
 
+    def warm(self) -> Warming | None:
+        """Begins to connect where no connection waits for a request, and none is being opened ahead."""
+        return self._pool.warm()
+
     async def aclose(self) -> None:
         """Closes every connection that no answer uses; those close with their answers."""
         self._pool.close()
+        await self._pool.closed()
 
     @asynccontextmanager
     async def ask(self, body: bytes) -> AsyncIterator[EventSource]:

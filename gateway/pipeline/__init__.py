@@ -19,11 +19,11 @@ from gateway.domain.errors import (
     internal,
     invalid,
 )
-from gateway.domain.events import Accepted, SearchStatus, TurnEnd
+from gateway.domain.events import Accepted, TurnEnd
 from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
 from gateway.domain.tenant import Tenant
-from gateway.domain.turn import Role, SearchMode, SearchOptions, Turn
+from gateway.domain.turn import SearchMode, SearchOptions, Turn
 from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
 from gateway.limits.billing import BrokenStream
@@ -32,10 +32,11 @@ from gateway.limits.pricing import PriceBook, card_prices, search_cost
 from gateway.models.catalogue import Catalogue
 from gateway.pipeline.answering import Answering, Models
 from gateway.pipeline.attempt import Patience
-from gateway.pipeline.job import Job, as_turn_failure, repeated, search_notice
+from gateway.pipeline.job import Job, as_turn_failure, repeated
 from gateway.pipeline.outlet import Emit
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
 from gateway.pipeline.scopes import scopes_of
+from gateway.pipeline.searching import TurnSearch, search_options
 from gateway.pipeline.settling import Books, Settling
 from gateway.pipeline.watch import Watch
 from gateway.search import Extractor, Findings, Question, Searcher
@@ -70,6 +71,7 @@ class Pipeline:
         self._answering = Answering(
             Models(stations.catalogue, stations.prices, stations.patience, stations.user_id)
         )
+        self._search = TurnSearch(stations.searcher, stations.count_text)
         self._settling = Settling(
             Books(
                 stations.limiter,
@@ -123,8 +125,9 @@ class Pipeline:
         if not query.strip():
             raise invalid("query", "is empty; say what to look for")
         stations, tenant = self._stations, visitor.tenant
-        check_providers(options, tenant, stations.searcher.one_call_each, "options.providers")
-        hold = Hold(0, search_cost(stations.searcher.one_call_each, self._now(), stations.prices))
+        check_providers(options, tenant, stations.searcher.names, "options.providers")
+        most = stations.searcher.most_calls(options, tenant)
+        hold = Hold(0, search_cost(most, self._now(), stations.prices))
         reservation = await stations.limiter.reserve(
             stations.new_id(), tenant.name, tenant.limits, hold, scopes_of(visitor)
         )
@@ -154,10 +157,11 @@ class Pipeline:
         stations, now = self._stations, self._now()
         loop_now = asyncio.get_running_loop().time()
         plan = plan_turn(turn, visitor.tenant, stations.catalogue, stations.count_text)
-        check_providers(turn.search, visitor.tenant, stations.searcher.one_call_each, "search.providers")
+        check_providers(turn.search, visitor.tenant, stations.searcher.names, "search.providers")
         mode = turn.search.mode or visitor.tenant.search_mode
-        searches = {} if mode is SearchMode.NEVER else stations.searcher.one_call_each
-        evidence = 0 if mode is SearchMode.NEVER else turn.search.evidence_token_budget or DEFAULT_TOKEN_BUDGET
+        never = mode is SearchMode.NEVER
+        searches = {} if never else stations.searcher.most_calls(search_options(turn), visitor.tenant)
+        evidence = 0 if never else turn.search.evidence_token_budget or DEFAULT_TOKEN_BUDGET
         until = now + max(0.0, visitor.call.deadline - loop_now)
         plan, reserved = held(
             plan, turn, evidence_tokens=evidence, span=(now, until), prices=stations.prices, searches=searches
@@ -222,20 +226,5 @@ class Pipeline:
         await emit(Accepted(job.receipt.receipt_id))
         for notice in job.plan.notices:
             await emit(notice)
-        await self._search(job, emit)
+        await self._search.search(job, emit)
         await self._answering.answer(job, emit)
-
-    async def _search(self, job: Job, emit: Emit) -> None:
-        turn = job.turn
-        if job.search_mode is SearchMode.NEVER:
-            return
-        said = [message.text for message in turn.messages if message.role is Role.USER]
-        within_s = job.visitor.call.deadline - asyncio.get_running_loop().time()
-        question = Question(turn.question, said[:-1], job.search_mode, turn.search, within_s)
-        job.findings = await self._stations.searcher.enrich(question, job.visitor.tenant)
-        if job.findings.prompt_text:
-            job.evidence_tokens = self._stations.count_text(job.findings.prompt_text)
-        for event in job.findings.events:
-            await emit(event)
-            if event.status is not SearchStatus.OK:
-                await emit(search_notice(event))

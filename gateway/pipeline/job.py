@@ -13,6 +13,7 @@ from gateway.domain.turn import SearchMode, Turn
 from gateway.domain.usage import Usage, UsageBasis
 from gateway.limits import Reservation
 from gateway.limits.billing import Ending
+from gateway.models import Warming
 from gateway.models.catalogue import Route
 from gateway.pipeline.plan import Plan
 from gateway.search import Findings
@@ -27,6 +28,23 @@ ENDINGS = {
     Reason.CLIENT_TOO_SLOW: Ending.CLIENT_TOO_SLOW,
     Reason.STREAM_INTERRUPTED: Ending.INTERRUPTED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTimes:
+    """When the search of a turn ran, and the connection that was opened meanwhile; on the performance counter."""
+
+    begun: float
+    ended: float
+    warming: Warming | None = None
+
+    @property
+    def overlap_s(self) -> float:
+        """How much of the connecting happened during the search; 0 where a connection was there already."""
+        if self.warming is None:
+            return 0.0
+        ready = self.ended if self.warming.ready is None else min(self.warming.ready, self.ended)
+        return max(0.0, ready - max(self.warming.begun, self.begun))
 
 
 @dataclass(slots=True)
@@ -46,6 +64,7 @@ class Job:
     received: Received = field(default_factory=Received)
     attempts: list[Attempt] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    searched: SearchTimes | None = None
     degraded: bool = False
     again: bool = False
     opened: bool = False
@@ -109,6 +128,8 @@ class Job:
             batches=self.batches,
             events=self.received.output_events,
             upstream_failures=tuple(self.failures),
+            search_s=self.searched.ended - self.searched.begun if self.searched else None,
+            connect_overlap_s=self.searched.overlap_s if self.searched else 0.0,
         )
 
     def counted(self) -> Usage:

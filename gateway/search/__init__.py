@@ -4,7 +4,7 @@ A provider translates one vendor's shape. It never sees who asks, never raises a
 logs its key, and what it returns is material: nothing in it is ever an instruction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from gateway.domain.extraction import Extraction
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions
 from gateway.search.exchange import VendorReply, VendorRequest
+from gateway.search.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,10 @@ class SearchProvider(Protocol):
         """Which wishes of the query this provider cannot pass on: some of dates, domains, locale."""
         ...
 
+    def calls_for(self, results: int) -> int:
+        """How many calls it takes to find this many results; at least one."""
+        ...
+
     async def search(self, query: SearchQuery) -> list[Hit]:
         """At most `max_results` hits, best first. Raises UpstreamError; an empty list means nothing was found."""
         ...
@@ -101,18 +106,22 @@ class SearchProvider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a search is about, and how. `previous` are the user's earlier messages; `within_s` is its time."""
+    """What a search is about, and how. `previous` are the user's earlier messages; `within_s` is the turn's time.
+
+    `wording` is what a model made of the question, where one was asked: it decides in the place of the rules.
+    """
 
     text: str
     previous: Sequence[str]
     mode: SearchMode
     options: SearchOptions
     within_s: float
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the search brought: one event per provider, the sources in the evidence, what a model is shown."""
+    """What the search brought: one event per call, the sources in the evidence, what a model is shown."""
 
     events: tuple[SearchEvent, ...] = ()
     sources: tuple[Source, ...] = ()
@@ -125,16 +134,32 @@ class Findings:
     """Calls that brought something, by provider: errors and empty results are free."""
 
 
+Tell = Callable[[SearchEvent], Awaitable[None]]
+"""Is told of a search while it goes on. Called by one task at a time; what it raises ends the search."""
+
+
+async def nobody(_event: SearchEvent) -> None:
+    """Hears of a search that nobody watches."""
+
+
 class Searcher(Protocol):
     """The whole enrichment step, over every provider."""
 
     @property
-    def one_call_each(self) -> Mapping[str, int]:
-        """The most calls that one search makes, by provider."""
+    def names(self) -> Collection[str]:
+        """The providers there are, in order of preference."""
         ...
 
-    async def enrich(self, question: Question, tenant: Tenant) -> Findings:
-        """The evidence for one question.
+    def most_calls(self, options: SearchOptions, tenant: Tenant) -> Mapping[str, int]:
+        """The most paid calls that one search with these options makes, by provider."""
+        ...
+
+    def slice_s(self, options: SearchOptions, within_s: float) -> float:
+        """How many of the `within_s` seconds that a turn has left its search may take."""
+        ...
+
+    async def enrich(self, question: Question, tenant: Tenant, tell: Tell = nobody) -> Findings:
+        """The evidence for one question; `tell` hears what begins and what fails, the findings hold how all ended.
 
         Raises CallerError for an unknown provider, UpstreamError(ENRICHMENT_FAILED) when a required search failed.
         """

@@ -14,6 +14,7 @@ from gateway.search import phrases
 
 MAX_QUERY_CHARS = 256
 MAX_BORROWED_WORDS = 8
+_UNITS = frozenset("年月日元万亿")
 _HEAD_CHARS, _TAIL_CHARS = 3_000, 1_000
 
 
@@ -50,23 +51,30 @@ def decide(question: str, mode: SearchMode, previous: Sequence[str] = ()) -> Dec
 def query_for(text: str, previous: Sequence[str] = ()) -> str:
     """The words to look for: the user's own without courtesies, at most 256 characters, whole words.
 
-    A question that leans on what was said ("and on Redis?") gets content words of the last message that has some.
+    A question that leans on what was said ("and on Redis?") gets content words of the messages before it, up to
+    the last one that stands alone. A year of its own ("and in 2025?") takes the place of the years said before.
     """
     own = _cut(_asking_part(_without(phrases.COURTESY_LAST, _without(phrases.COURTESY_FIRST, text))))
     if not _leans(text):
         return own
-    known = set(terms(own))
-    for earlier in reversed(previous):
-        words = content_words(_both_ends(earlier))
-        borrowed = list(dict.fromkeys(word for word in words if not known.issuperset(terms(word))))
-        if borrowed:
-            return _cut(" ".join([own, *borrowed[:MAX_BORROWED_WORDS]]).strip())
-    return own
+    known, dated = set(terms(own)), any(map(_is_year, content_words(own)))
+    borrowed: dict[str, None] = {}
+    for earlier in map(_both_ends, reversed(previous)):
+        words = [word for word in content_words(earlier) if not known.issuperset(terms(word))]
+        borrowed.update(dict.fromkeys(word for word in words if not (dated and _is_year(word))))
+        if borrowed and not _leans(earlier):
+            break
+    return _cut(" ".join([own, *list(borrowed)[:MAX_BORROWED_WORDS]]).strip())
 
 
 def _leans(text: str) -> bool:
-    """Whether a short question points at what was said before it."""
-    return len(terms(text)) <= 12 and bool(phrases.LEANS.search(text))
+    """Whether a short question points at what was said before: by a word, or by having no subject of its own."""
+    bare = all(word.isdecimal() or word in _UNITS for word in content_words(text))
+    return len(terms(text)) <= 12 and (bare or bool(phrases.LEANS.search(text)))
+
+
+def _is_year(word: str) -> bool:
+    return len(word) == 4 and word.isdecimal() and word[:2] in ("18", "19", "20")
 
 
 def _asks(text: str) -> bool:

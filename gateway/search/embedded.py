@@ -64,6 +64,10 @@ class EmbeddedIndex:
         """Nothing: what does not apply to files finds what it should."""
         return ()
 
+    def calls_for(self, _results: int) -> int:
+        """One, whatever is wanted."""
+        return 1
+
     async def search(self, query: SearchQuery) -> list[Hit]:
         """At most `max_results` hits, best first. Raises UpstreamError(ENRICHMENT_FAILED)."""
         asked = question(query.terms)

@@ -1,54 +1,57 @@
-"""The enrichment step: decide, ask every provider at once under one clock, fuse, fence.
+"""The enrichment step: decide, ask every provider at once under one clock, fuse, read pages, fence.
 
 A provider that fails or is late is cut and named; the answer goes on without it, unless the caller required it.
 """
 
 import asyncio
 import secrets
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway.domain.errors import CallerError, FieldViolation, Reason, UpstreamError
-from gateway.domain.events import SearchEvent, SearchStatus, Source
+from gateway.domain.events import SearchStatus, Source
 from gateway.domain.tenant import Tenant
-from gateway.domain.text import terms
 from gateway.domain.turn import SearchMode, SearchOptions
-from gateway.search import Findings, Hit, Question, SearchProvider, SearchQuery
-from gateway.search.decide import decide
+from gateway.search import Findings, Hit, Question, SearchProvider, SearchQuery, Tell, nobody
+from gateway.search.asking import Asking, Clock
+from gateway.search.calls import MAX_QUERIES, Asked, CallsFor, most_calls, planned
+from gateway.search.decide import Decision, decide
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET, fence, within_budget
 from gateway.search.fresh import FreshCache
-from gateway.search.fuse import ProviderHits, Wanted, fuse
+from gateway.search.outcomes import NO_CALL_LEFT, NOT_ALLOWED, PAGES, Outcome, PagesRead, events, fused, paid_calls
 
 DEFAULT_MAX_RESULTS = 5
-TTL_S, FRESH_TTL_S = 300.0, 60.0
-"""How long a list of hits is found again; a question about what is new wants a newer one."""
-UNCACHED = frozenset({"embedded"})
-"""The index is faster than any cache, and changes when its operator says so."""
-RELEVANT_SHARE = 0.34
-"""A source that holds less than a third of the question's words is no evidence when nobody asked for a search."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    provider: str
-    status: SearchStatus
-    hits: Sequence[Hit] = ()
-    took_s: float = 0.0
-    detail: str = ""
-    from_cache: bool = False
+FRESH_SHARE = 0.2
+"""Of the time for which hits are found again, what a question about something new gives them."""
 
 
 class PageReading(Protocol):
     """Puts what pages say in the place of what a search engine says of them."""
 
+    @property
+    def most_calls(self) -> Mapping[str, int]:
+        """The most pages that one search pays for, by the name they are paid under."""
+        ...
+
     async def deepen(
-        self, sources: Sequence[Source], question: str, within_s: float, tenant: str
-    ) -> tuple[Source, ...]:
+        self, sources: Sequence[Source], question: str, within_s: float, tenant: str, max_paid: int
+    ) -> PagesRead:
         """The sources, in the same order; one whose page cannot be read stays as it was."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search, decided: its queries, what is asked of whom, and what is not."""
+
+    queries: Sequence[str]
+    reason: str
+    asked: Sequence[Asked]
+    skipped: Sequence[Outcome]
 
 
 class Enricher:
@@ -61,52 +64,87 @@ class Enricher:
         marker: Callable[[], str] = lambda: secrets.token_hex(8),
         now: Callable[[], float] = time.time,
         pages: PageReading | None = None,
+        *,
+        found: FreshCache[Sequence[Hit]] | None = None,
+        ttl_s: float = 300.0,
     ) -> None:
-        """`providers` in order of preference, by name; `timeout_s` is the default slice of a turn."""
+        """`providers` in order of preference, by name; `timeout_s` is the default slice of a turn.
+
+        `found` keeps hits between turns, for `ttl_s` seconds.
+        """
         self._pages = pages
-        self._found: FreshCache[Sequence[Hit]] = FreshCache(_weight)
         self._providers = dict(providers)
+        self._asking = Asking(self._providers, found or FreshCache(weight_of_hits))
         self._timeout_s = timeout_s
+        self._ttl_s = ttl_s
         self._marker = marker
         self._now = now
 
     @property
-    def one_call_each(self) -> Mapping[str, int]:
-        """The most calls that one search makes, by provider."""
-        return dict.fromkeys(self._providers, 1)
+    def names(self) -> Collection[str]:
+        """The providers there are, in order of preference."""
+        return self._providers.keys()
 
-    async def enrich(self, question: Question, tenant: Tenant) -> Findings:
-        """The evidence for one question.
+    def most_calls(self, options: SearchOptions, tenant: Tenant) -> Mapping[str, int]:
+        """The most paid calls that one search with these options makes, by provider."""
+        queries = MAX_QUERIES if tenant.search_by_model else 1
+        results = options.max_results or DEFAULT_MAX_RESULTS
+        most = most_calls(self._allowed(self._chosen(options), tenant), queries, results, options.max_calls)
+        if options.pages and self._pages is not None:
+            left = _left(options, sum(most.values()))
+            most.update({name: min(pages, left) for name, pages in self._pages.most_calls.items()})
+        return most
+
+    def slice_s(self, options: SearchOptions, within_s: float) -> float:
+        """The caller's own time for the search, or the gateway's, and never more than the turn has left."""
+        return max(0.0, min(options.timeout_s or self._timeout_s, within_s))
+
+    async def enrich(self, question: Question, tenant: Tenant, tell: Tell = nobody) -> Findings:
+        """The evidence for one question; `tell` hears what begins and what fails, the findings hold how all ended.
 
         Raises CallerError for an unknown provider, UpstreamError(ENRICHMENT_FAILED) when a required search failed.
         """
-        options = question.options
-        names = self._chosen(options)
-        decision = decide(question.text, question.mode, question.previous)
-        if not decision.search:
+        search = self._decided(question, tenant)
+        if search is None:
             return Findings()
-        begun = time.perf_counter()
-        allowed = [name for name in names if tenant.may_search_with(name)][: options.max_calls or None]
-        query = self._query(decision.query, options, tenant)
-        ttl_s = FRESH_TTL_S if decision.reason == "fresh" else TTL_S
-        within_s = min(options.timeout_s or self._timeout_s, question.within_s)
-        outcomes = await asyncio.gather(*(self._ask(name, query, within_s, ttl_s) for name in allowed))
-        denied = [
-            _Outcome(name, SearchStatus.SKIPPED, detail="not allowed for this tenant")
-            for name in options.providers
-            if name not in allowed
-        ]
+        begun, options = asyncio.get_running_loop().time(), question.options
+        for skipped in search.skipped:
+            await tell(skipped.event())
+        ttl_s = self._ttl_s * (FRESH_SHARE if search.reason == "fresh" else 1.0)
+        clock = Clock(begun + self.slice_s(options, question.within_s), ttl_s)
+        outcomes = await self._asking.ask(search.asked, self._query(options, tenant), clock, tell)
         if options.required and not any(outcome.status is SearchStatus.OK for outcome in outcomes):
             raise UpstreamError(
                 Reason.ENRICHMENT_FAILED,
                 "no search provider answered, and this turn requires a search",
                 retry_after_s=1.0,
             )
-        sources = self._fused(question, query, outcomes)
-        if options.pages and self._pages is not None and sources:
-            left = question.within_s - (time.perf_counter() - begun)
-            sources = await self._pages.deepen(sources, decision.query, left, tenant.name)
-        return self._findings(question, query, sources, [*outcomes, *denied])
+        left_s = begun + question.within_s - asyncio.get_running_loop().time()
+        read = await self._read(question, search, outcomes, left_s, tenant)
+        findings = self._findings(question, search, outcomes, read)
+        for event in findings.events:
+            if event.status is SearchStatus.OK or event.provider == PAGES:
+                await tell(event)
+        return findings
+
+    def _decided(self, question: Question, tenant: Tenant) -> Search | None:
+        options, wording = question.options, question.wording
+        names = self._chosen(options)
+        decision = decide(question.text, question.mode, question.previous)
+        queries: Sequence[str] = (decision.query,)
+        if wording is not None and question.mode is SearchMode.AUTO:
+            decision, queries = Decision(wording.search, "", decision.reason), wording.queries
+        if not decision.search:
+            return None
+        allowed, results = self._allowed(names, tenant), options.max_results or DEFAULT_MAX_RESULTS
+        asked, without = planned(allowed, queries, results, options.max_calls)
+        denied = [name for name in options.providers if name not in allowed]
+        skipped = [Outcome(name, queries[0], SearchStatus.SKIPPED, detail=NOT_ALLOWED) for name in denied]
+        skipped += [Outcome(name, queries[0], SearchStatus.SKIPPED, detail=NO_CALL_LEFT) for name in without]
+        return Search(queries, decision.reason, asked, skipped)
+
+    def _allowed(self, names: Sequence[str], tenant: Tenant) -> dict[str, CallsFor]:
+        return {name: self._providers[name].calls_for for name in names if tenant.may_search_with(name)}
 
     def _chosen(self, options: SearchOptions) -> list[str]:
         unknown = [name for name in options.providers if name not in self._providers]
@@ -118,10 +156,11 @@ class Enricher:
             )
         return list(dict.fromkeys(options.providers or self._providers))
 
-    def _query(self, wanted: str, options: SearchOptions, tenant: Tenant) -> SearchQuery:
+    def _query(self, options: SearchOptions, tenant: Tenant) -> SearchQuery:
+        """What every call has in common; its words and how many results it wants come with the call."""
         return SearchQuery(
-            terms=wanted,
-            max_results=options.max_results or DEFAULT_MAX_RESULTS,
+            terms="",
+            max_results=0,
             tenant=tenant.name,
             only_domains=options.only_domains,
             skip_domains=options.skip_domains,
@@ -130,68 +169,42 @@ class Enricher:
             locale=options.locale,
         )
 
-    async def _ask(self, name: str, query: SearchQuery, within_s: float, ttl_s: float) -> _Outcome:
+    async def _read(
+        self, question: Question, search: Search, outcomes: Sequence[Outcome], left_s: float, tenant: Tenant
+    ) -> PagesRead:
+        options, auto = question.options, question.mode is SearchMode.AUTO
+        results = options.max_results or DEFAULT_MAX_RESULTS
+        sources = fused(outcomes, options, results, only_relevant_to=search.queries if auto else ())
+        if not (options.pages and self._pages and sources):
+            return PagesRead(sources)
         begun = time.perf_counter()
-        provider, from_cache = self._providers[name], False
-        try:
-            async with asyncio.timeout(within_s):
-                if name in UNCACHED:
-                    hits: Sequence[Hit] = await provider.search(query)
-                else:
-                    hits, from_cache = await self._found.get((name, query), ttl_s, lambda: provider.search(query))
-        except TimeoutError:
-            return _Outcome(name, SearchStatus.FAILED, (), within_s, "timeout")
-        except UpstreamError as error:
-            return _Outcome(name, SearchStatus.FAILED, (), time.perf_counter() - begun, error.message)
-        dropped = ", ".join(provider.unsupported(query))
-        detail = f"not filtered by the provider, only here: {dropped}" if dropped else ""
-        return _Outcome(name, SearchStatus.OK, hits, time.perf_counter() - begun, detail, from_cache)
-
-    def _fused(self, question: Question, query: SearchQuery, outcomes: Sequence[_Outcome]) -> tuple[Source, ...]:
-        options = question.options
-        wanted = Wanted(options.only_domains, options.skip_domains, options.not_before, options.not_after)
-        lists = [ProviderHits(outcome.provider, outcome.hits) for outcome in outcomes if outcome.hits]
-        fused = fuse(lists, query.max_results, wanted)
-        return relevant(query.terms, fused) if question.mode is SearchMode.AUTO else fused
+        left = _left(options, sum(one.calls for one in search.asked))
+        read = await self._pages.deepen(sources, search.queries[0], left_s, tenant.name, left)
+        return replace(read, took_s=time.perf_counter() - begun)
 
     def _findings(
-        self, question: Question, query: SearchQuery, fused: Sequence[Source], outcomes: Sequence[_Outcome]
+        self, question: Question, search: Search, outcomes: Sequence[Outcome], read: PagesRead
     ) -> Findings:
         budget = question.options.evidence_token_budget or DEFAULT_TOKEN_BUDGET
-        sources = within_budget(fused, budget, question.text)
-        events = tuple(
-            SearchEvent(
-                provider=outcome.provider,
-                query=query.terms,
-                status=outcome.status,
-                # A page that several providers found is listed once, with the first of them.
-                sources=tuple(s for s in sources if s.provider.split(",")[0].strip() == outcome.provider),
-                took_s=outcome.took_s,
-                from_cache=outcome.from_cache,
-                detail=outcome.detail,
-            )
-            for outcome in outcomes
+        sources = within_budget(read.sources, budget, question.text)
+        told = (
+            *events(outcomes, sources),
+            *read.events(search.queries[0]),
+            *(skipped.event() for skipped in search.skipped),
         )
-        paid = {outcome.provider: 1 for outcome in outcomes if outcome.hits and not outcome.from_cache}
+        paid = paid_calls(outcomes, read.paid)
         if not sources:
-            return Findings(events, paid=paid)
+            return Findings(told, paid=paid)
         today = datetime.fromtimestamp(self._now(), UTC).date().isoformat()
         marker = self._marker()
-        return Findings(events, sources, fence(question.text, sources, marker, today), marker, paid)
+        return Findings(told, sources, fence(question.text, sources, marker, today), marker, paid)
 
 
-def relevant(question: str, sources: Sequence[Source]) -> tuple[Source, ...]:
-    """The sources that hold at least a third of the question's words, in their title or passage."""
-    asked = set(terms(question))
-    if not asked:
-        return tuple(sources)
-    return tuple(
-        source
-        for source in sources
-        if len(asked & set(terms(f"{source.title}\n{source.passage}"))) >= RELEVANT_SHARE * len(asked)
-    )
+def _left(options: SearchOptions, calls: int) -> int:
+    """How many paid calls a turn may still make after `calls` of them."""
+    return max(0, options.max_calls - calls) if options.max_calls else sys.maxsize
 
 
-def _weight(hits: Sequence[Hit]) -> int:
-    """Characters, and something for each object."""
+def weight_of_hits(hits: Sequence[Hit]) -> int:
+    """How much of a memory a list of hits takes: characters, and something for each object."""
     return 500 + sum(500 + len(hit.url) + len(hit.title) + len(hit.snippet) + len(hit.passage) for hit in hits)

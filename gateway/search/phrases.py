@@ -121,7 +121,7 @@ CONVERSATION = _words(
     | ^(?:继续|接着|重复|再说一遍|换个说法|简短[一点些]*|详细[一点些]*|用(?:中文|英文)|刚才|你刚|重新|停)"""
 )
 LEANS = _words(
-    r"""^(?:and|or|but|so|then|also|what\s+about|how\s+about|what\s+if|how\s+so|really|which\s+one)\b
+    r"""^(?:and|or|but|so|then|also|what\s+about|how\s+about|what\s+if|how\s+so|really|which\s+(?:one|is|are|was))\b
     | ^why(?:\s+not)?\W*$ | \b(?:it|its|they|them|their|that|those|these|this|he|him|his|she|her|one)\b
     | \bthe\s+(?:same|other|former|latter|second|first)\b
     | ^(?:那|还有|另外|然后|而|所以) | ^为什么呢?\W*$ | [它他她]们?|这个|那个|这些|那些|该(?:公司|产品|项目)

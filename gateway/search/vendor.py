@@ -73,6 +73,11 @@ class Vendor:
         }
         return tuple(name for name, wished in wishes.items() if wished and name not in self._shape.filters)
 
+    def calls_for(self, results: int) -> int:
+        """One for each page that is turned."""
+        pages = -(-results // self._shape.page_size) if self._shape.pages else 1
+        return min(max(pages, 1), MAX_PAGES)
+
     async def search(self, query: SearchQuery) -> list[Hit]:
         """At most `max_results` hits, best first. Raises UpstreamError(ENRICHMENT_FAILED)."""
         if self._closed:
@@ -80,7 +85,7 @@ class Vendor:
         if query.max_results < 1 or not re.search(r"\w", query.terms):
             return []
         hits: dict[str, Hit] = {}
-        for page in range(MAX_PAGES if self._shape.pages else 1):
+        for page in range(self.calls_for(query.max_results)):
             wanted = min(self._shape.page_size, query.max_results - len(hits))
             found = await self._call(query, self._shape.page_size if page else wanted, page)
             before = len(hits)

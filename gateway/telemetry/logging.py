@@ -106,6 +106,8 @@ class TurnLog:
             prompt_tokens=used.prompt_tokens,
             completion_tokens=used.completion_tokens,
             searches=used.search_calls,
+            search_ms=None if record.search_s is None else round(record.search_s * 1000, 2),
+            connect_overlap_ms=round(record.connect_overlap_s * 1000, 2),
             cost_nano_usd=used.cost_nano_usd,
             basis=used.basis.name,
             first_output_ms=None if record.first_output_s is None else round(record.first_output_s * 1000, 2),

@@ -126,7 +126,7 @@ export enum Place {
   UNRECOGNIZED = -1,
 }
 
-/** SearchStatus says how one search call ended. */
+/** SearchStatus says how one search call stands. */
 export enum SearchStatus {
   /** SEARCH_STATUS_UNSPECIFIED - No status was set. */
   SEARCH_STATUS_UNSPECIFIED = 0,
@@ -136,6 +136,11 @@ export enum SearchStatus {
   SEARCH_STATUS_FAILED = 2,
   /** SEARCH_STATUS_SKIPPED - The provider was not asked; `detail` says why. */
   SEARCH_STATUS_SKIPPED = 3,
+  /**
+   * SEARCH_STATUS_STARTED - The provider is being asked. Another event with the same provider and query says how that
+   * ended; only streams of frames have this one.
+   */
+  SEARCH_STATUS_STARTED = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -588,13 +593,16 @@ export interface Delta {
   refusal: string;
 }
 
-/** SearchEvent reports one call to one search provider. */
+/**
+ * SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
+ * of whole pages is reported in the same way, under the provider `pages`.
+ */
 export interface SearchEvent {
   /** The provider, by its name in the configuration. */
   provider: string;
   /** The query as the provider got it, cut to its own limit. */
   query: string;
-  /** How the call ended. */
+  /** How the call stands. */
   status: SearchStatus;
   /**
    * The sources of this provider that were kept, already numbered for the turn. None means that
@@ -608,8 +616,8 @@ export interface SearchEvent {
   /** Whether the result came from the search cache, without a call. */
   fromCache: boolean;
   /**
-   * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-   * nothing to say.
+   * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+   * could not be read. Empty means nothing to say.
    */
   detail: string;
 }

@@ -7,7 +7,8 @@ package inferencegateway.v1;
 
 /**
  * <pre>
- * SearchEvent reports one call to one search provider.
+ * SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
+ * of whole pages is reported in the same way, under the provider `pages`.
  * </pre>
  *
  * Protobuf type {@code gateway.v1.SearchEvent}
@@ -156,7 +157,7 @@ private static final long serialVersionUID = 0L;
   private int status_ = 0;
   /**
    * <pre>
-   * How the call ended.
+   * How the call stands.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -167,7 +168,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the call ended.
+   * How the call stands.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -302,8 +303,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object detail_ = "";
   /**
    * <pre>
-   * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-   * nothing to say.
+   * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+   * could not be read. Empty means nothing to say.
    * </pre>
    *
    * <code>string detail = 7;</code>
@@ -324,8 +325,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-   * nothing to say.
+   * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+   * could not be read. Empty means nothing to say.
    * </pre>
    *
    * <code>string detail = 7;</code>
@@ -584,7 +585,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * SearchEvent reports one call to one search provider.
+   * SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
+   * of whole pages is reported in the same way, under the provider `pages`.
    * </pre>
    *
    * Protobuf type {@code gateway.v1.SearchEvent}
@@ -1052,7 +1054,7 @@ private static final long serialVersionUID = 0L;
     private int status_ = 0;
     /**
      * <pre>
-     * How the call ended.
+     * How the call stands.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1063,7 +1065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call ended.
+     * How the call stands.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1078,7 +1080,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call ended.
+     * How the call stands.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1091,7 +1093,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call ended.
+     * How the call stands.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1108,7 +1110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call ended.
+     * How the call stands.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1655,8 +1657,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object detail_ = "";
     /**
      * <pre>
-     * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-     * nothing to say.
+     * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+     * could not be read. Empty means nothing to say.
      * </pre>
      *
      * <code>string detail = 7;</code>
@@ -1676,8 +1678,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-     * nothing to say.
+     * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+     * could not be read. Empty means nothing to say.
      * </pre>
      *
      * <code>string detail = 7;</code>
@@ -1698,8 +1700,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-     * nothing to say.
+     * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+     * could not be read. Empty means nothing to say.
      * </pre>
      *
      * <code>string detail = 7;</code>
@@ -1716,8 +1718,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-     * nothing to say.
+     * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+     * could not be read. Empty means nothing to say.
      * </pre>
      *
      * <code>string detail = 7;</code>
@@ -1731,8 +1733,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-     * nothing to say.
+     * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+     * could not be read. Empty means nothing to say.
      * </pre>
      *
      * <code>string detail = 7;</code>

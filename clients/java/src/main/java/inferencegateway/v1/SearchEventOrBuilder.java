@@ -52,7 +52,7 @@ public interface SearchEventOrBuilder extends
 
   /**
    * <pre>
-   * How the call ended.
+   * How the call stands.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -61,7 +61,7 @@ public interface SearchEventOrBuilder extends
   int getStatusValue();
   /**
    * <pre>
-   * How the call ended.
+   * How the call stands.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -157,8 +157,8 @@ public interface SearchEventOrBuilder extends
 
   /**
    * <pre>
-   * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-   * nothing to say.
+   * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+   * could not be read. Empty means nothing to say.
    * </pre>
    *
    * <code>string detail = 7;</code>
@@ -167,8 +167,8 @@ public interface SearchEventOrBuilder extends
   java.lang.String getDetail();
   /**
    * <pre>
-   * Why the call failed or was skipped, or which filters the provider does not have. Empty means
-   * nothing to say.
+   * Why the call failed or was skipped, which filters the provider does not have, or how many pages
+   * could not be read. Empty means nothing to say.
    * </pre>
    *
    * <code>string detail = 7;</code>
