@@ -25,6 +25,27 @@ class Template:
         """Whether an event has these bytes around its text."""
         return payload.startswith(self.before) and payload.endswith(self.after)
 
+    def cut_all(self, payloads: Sequence[bytes]) -> str | None:
+        """The text of all these events, told by a search for what lies between two texts; None where one needs more.
+
+        A line feed in a text or in an event would be confused with the one that joins two events, so it is among
+        what needs parsing.
+        """
+        block = payloads[0] if len(payloads) == 1 else b"\n".join(payloads)
+        before, after = self.before, self.after
+        if len(block) < len(before) + len(after) or not (block.startswith(before) and block.endswith(after)):
+            return None
+        block = block[len(before) : -len(after)]
+        if len(payloads) > 1:
+            texts = block.split(after + b"\n" + before)
+            if len(texts) != len(payloads) or b"" in texts:
+                return None
+            block = b"".join(texts)
+        # Letters beyond ASCII may be cut between two events, which is for each event's own decoding to judge.
+        if not block or not block.isascii() or _NEEDS_PARSING(block):
+            return None
+        return block.decode("ascii")
+
     def cut(self, payloads: Sequence[bytes], start: int) -> list[str]:
         """The texts of the events from `start` on, up to the first one that must be parsed."""
         before, after, texts = self.before, self.after, []

@@ -32,6 +32,8 @@ _FAILED = frozenset({"insufficient_system_resource", "error", "abort", "aborted"
 _REASONING, _TEXT, _REFUSAL = 0, 1, 2
 _RANKS = {"content": _TEXT, "reasoning_content": _REASONING}
 LESSONS = 8
+LESSONS_AFTER = 2
+"""A lesson costs as much as parsing three events, which an answer of a few words would never earn back."""
 
 
 class ChunkFolder:
@@ -49,6 +51,7 @@ class ChunkFolder:
         "_decode",
         "_finish",
         "_lessons",
+        "_parsed",
         "_reasoning_beside",
         "_response_id",
         "_template",
@@ -65,6 +68,7 @@ class ChunkFolder:
     ) -> None:
         self._decode = decode
         self._lessons = lessons
+        self._parsed = 0
         self._template: Template | None = None
         self._reasoning_beside = reasoning_beside
         self._finish = ""
@@ -83,6 +87,11 @@ class ChunkFolder:
 
     def feed(self, payloads: Sequence[bytes]) -> list[ModelEvent]:
         """Folds the data of events that arrived together. Role-only and empty deltas give nothing."""
+        template = self._template
+        if template is not None and payloads and not self.done:
+            text = template.cut_all(payloads)
+            if text is not None:
+                return [_plain(template.field, text, len(payloads))]
         batch = _Batch(self._tools)
         position = 0
         try:
@@ -112,9 +121,13 @@ class ChunkFolder:
             self.done = True
         elif payload:
             self._fold(payload, batch)
-            if self._lessons and not (self._template and self._template.fits(payload)):
+            self._parsed += 1
+            if self._lessons and self._parsed > LESSONS_AFTER and not self._knows(payload):
                 self._lessons -= 1
                 self._template = learn(payload, self._decode) or self._template
+
+    def _knows(self, payload: bytes) -> bool:
+        return self._template is not None and self._template.fits(payload)
 
     def _fold(self, payload: bytes, batch: "_Batch") -> None:
         try:
@@ -241,6 +254,10 @@ class _Batch:
 
     def _flush_calls(self) -> None:
         self._events.extend(self._tools.take())
+
+
+def _plain(field: str, text: str, events: int) -> TextDelta:
+    return TextDelta(text, events=events) if field == "content" else TextDelta(reasoning=text, events=events)
 
 
 def _text(value: object) -> str:

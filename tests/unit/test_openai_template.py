@@ -56,7 +56,7 @@ def test_a_long_run_of_plain_text_is_the_same_text(pieces: list[str], field: str
 
 
 def test_what_was_learned_is_cut_without_parsing() -> None:
-    """The decoder sees the first event and its proof, and none of those that follow."""
+    """The decoder sees the first events and the proof of what they teach, and none of those that follow."""
     seen = []
 
     def decode(payload: bytes) -> object:
@@ -64,8 +64,9 @@ def test_what_was_learned_is_cut_without_parsing() -> None:
         return orjson.loads(payload)
 
     folder = ChunkFolder(decode)
-    assert folder.feed([text("a")]) == [TextDelta("a")]
+    assert folder.feed([text("a"), text("b"), text("c")]) == [TextDelta("abc", events=3)]
     before = len(seen)
+    assert folder.feed([text("d"), text("e")]) == [TextDelta("de", events=2)]
     assert folder.feed([text("b"), text("你好"), DONE]) == [TextDelta("b你好", events=2)]
     assert len(seen) == before
     assert folder.done
@@ -75,6 +76,38 @@ def test_an_escape_is_parsed_and_the_next_text_is_cut_again() -> None:
     """A line break in the middle costs one parse, not the template."""
     folder = ChunkFolder(orjson.loads)
     assert folder.feed([text("a"), text("\n"), text("b")]) == [TextDelta("a\nb", events=3)]
+
+
+def test_an_answer_of_a_few_words_teaches_nothing() -> None:
+    """A lesson costs more than it saves there: each event is parsed once."""
+    seen = []
+
+    def decode(payload: bytes) -> object:
+        seen.append(payload)
+        return orjson.loads(payload)
+
+    payloads = [text("a"), text("b")]
+    ChunkFolder(decode).feed(payloads)
+    assert seen == payloads
+
+
+RAW = st.one_of(
+    PIECES.map(str.encode), st.binary(max_size=4), st.sampled_from([b"\n", b'"\n"', b'"}\n{"c":"', b"\xc3"])
+)
+
+
+@given(st.lists(RAW, min_size=1, max_size=6), st.sampled_from([b"", b"x", b"\n"]))
+def test_all_at_once_is_one_by_one(pieces: list[bytes], odd: bytes) -> None:
+    """Whatever stands in the events, broken UTF-8 and line feeds too: the same text, or it is left to the slow way."""
+    template = Template("content", b'{"c":"', b'"}')
+    payloads = [template.before + piece + template.after for piece in pieces[:-1]]
+    payloads.append(template.before + pieces[-1] + template.after + odd)
+    at_once = template.cut_all(payloads)
+    one_by_one = template.cut(payloads, 0)
+    if at_once is not None:
+        assert (at_once, len(payloads)) == ("".join(one_by_one), len(one_by_one))
+    elif len(one_by_one) == len(payloads):
+        assert not "".join(one_by_one).isascii()
 
 
 @pytest.mark.parametrize(
