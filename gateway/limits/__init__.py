@@ -5,9 +5,10 @@ Amounts are whole: requests, tokens, streams, nano-USD.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.domain.tenant import TenantLimits
 
@@ -84,4 +85,39 @@ class Limiter(Protocol):
         self, tenant: str, limits: TenantLimits, scopes: Sequence[Scope] = ()
     ) -> tuple[Allowance, ...]:
         """Every limit of the tenant and of these scopes as it stands now."""
+        ...
+
+
+class Slot(Protocol):
+    """A place among the calls that an upstream takes at once; what is told of the call moves its limit."""
+
+    def first_output(self, took_s: float) -> None:
+        """The first output came, or was given up on, this many seconds after it was asked for."""
+        ...
+
+    def refused(self, named: int = 0) -> None:
+        """The upstream said that it has too much to do; `named` is the limit that it named, 0 for none."""
+        ...
+
+
+class Outlook(NamedTuple):
+    """What one who comes now may expect: its place in the line (0 = none), and seconds there (0 = unknown)."""
+
+    position: int = 0
+    wait_s: float = 0.0
+
+
+class Slots(Protocol):
+    """Keeps calls of models within what their upstreams take at once, fairly between tenants."""
+
+    def slot(self, upstream: str, model: str, tenant: str, within_s: float) -> AbstractAsyncContextManager[Slot]:
+        """A slot for as long as the block lasts; where there is none, it is waited for this long.
+
+        Raises UpstreamError (OVERLOADED, UPSTREAM_RATE_LIMITED) when none was free in time or the line is full. A
+        model without a known limit has slots for everybody.
+        """
+        ...
+
+    def outlook(self, upstream: str, model: str, tenant: str) -> Outlook:
+        """What one who came now would find."""
         ...

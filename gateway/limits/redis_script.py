@@ -1,4 +1,4 @@
-"""Runs `bucket.lua` in Redis: one call, in time or not at all.
+"""Runs a script in Redis, such as `bucket.lua`: one call, in time or not at all.
 
 Nothing is tried twice (redis-py would, for seconds) and nobody waits long for a connection. One whose command was
 cut off is closed before anybody else may have it, so that no answer reaches the wrong caller.
@@ -19,7 +19,6 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from gateway.domain.errors import OperatorError, Reason
 
 SOURCE = Path(__file__).with_name("bucket.lua").read_text(encoding="utf-8")
-SHA = hashlib.sha1(SOURCE.encode("utf-8"), usedforsecurity=False).hexdigest()
 TIMEOUT_S = 0.05
 POOL_WAIT_S = 0.02
 CONNECTIONS = 32
@@ -35,10 +34,18 @@ class RedisScript:
     """The script in the Redis at `url`, or in the cluster that `url` is a node of."""
 
     def __init__(
-        self, url: str, *, cluster: bool = False, timeout_s: float = TIMEOUT_S, connections: int = CONNECTIONS
+        self,
+        url: str,
+        *,
+        cluster: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        connections: int = CONNECTIONS,
+        source: str = SOURCE,
     ) -> None:
         """Raises OperatorError for what is no Redis URL. Connects to nothing."""
         self._timeout_s = timeout_s
+        self._source = source
+        self._sha = hashlib.sha1(source.encode("utf-8"), usedforsecurity=False).hexdigest()
         options: dict[str, Any] = {  # Any: redis-py's own options
             "protocol": 2,
             "max_connections": connections,
@@ -64,9 +71,9 @@ class RedisScript:
         try:
             async with asyncio.timeout(self._timeout_s):
                 try:
-                    answer = await self.command("EVALSHA", SHA, len(keys), *keys, *words)
+                    answer = await self.command("EVALSHA", self._sha, len(keys), *keys, *words)
                 except NoScriptError:
-                    answer = await self.command("EVAL", SOURCE, len(keys), *keys, *words)
+                    answer = await self.command("EVAL", self._source, len(keys), *keys, *words)
         except (RedisError, OSError, TimeoutError) as error:
             raise Unreachable(type(error).__name__) from error
         if not isinstance(answer, list):

@@ -1,0 +1,195 @@
+"""Keeps the promise of `Slots`: a pool for each upstream and model, and one task that reports for all of them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+from gateway.limits import Outlook, Slot
+from gateway.limits.slot_pool import SlotPool
+from gateway.limits.slots import Answer, Pool, Report, shared
+
+LEASE_S = 10.0
+TICK_S = 1.0
+POLL_S = 0.05
+"""While a turn waits: another worker may have given slots back, or a window may be over."""
+ALL = 1_000_000
+
+Key = tuple[str, str]
+
+
+class Level(NamedTuple):
+    """How full one model's slots are in this worker. `limit` and `cap` are those of all workers together."""
+
+    used: int
+    limit: int
+    cap: int
+    waiting: int
+    grows: bool
+
+
+class Exchange(Protocol):
+    """Where workers share slots."""
+
+    spare: int
+    """How many slots a worker likes to have at hand for turns to come."""
+
+    async def share(self, key: Key, report: Report) -> Answer | None:
+        """The answer to one worker's report; None when there is none, so that all stays as it is."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        ...
+
+
+class MemoryExchange:
+    """The law of `slots.py` over a map in memory: for one process, or for several workers of a test."""
+
+    spare = ALL
+
+    def __init__(self, worker: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._worker = worker
+        self._clock = clock
+        self.pools: dict[Key, Pool] = {}
+
+    async def share(self, key: Key, report: Report) -> Answer | None:
+        """Always answers."""
+        return self.answer(key, report, self._worker)
+
+    def answer(self, key: Key, report: Report, worker: str) -> Answer:
+        """The same for any worker."""
+        now = round(self._clock() * 1000)
+        self.pools[key], answer = shared(self.pools.get(key, Pool()), now, worker, report)
+        return answer
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+class SlotKeeper:
+    """The slots of this worker. Use `follow` as long as it is used, and `aclose` after that."""
+
+    def __init__(
+        self,
+        caps: Mapping[Key, int],
+        exchange: Exchange,
+        *,
+        most_waiting: int = 1000,
+        lease_s: float = LEASE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`caps`: the most calls at once by upstream and model; what is not named has no limit."""
+        self._exchange = exchange
+        self._lease_ms = round(lease_s * 1000)
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._reporting = asyncio.Lock()
+        self.pools = {key: SlotPool(cap, most_waiting, self._news.set, clock) for key, cap in caps.items()}
+
+    def slot(self, upstream: str, model: str, tenant: str, within_s: float) -> AbstractAsyncContextManager[Slot]:
+        """See `Slots`."""
+        pool = self.pools.get((upstream, model))
+        return _Held(pool, tenant, within_s, self._clock) if pool else nullcontext(FREE)
+
+    def outlook(self, upstream: str, model: str, tenant: str) -> Outlook:
+        """See `Slots`."""
+        pool = self.pools.get((upstream, model))
+        return pool.outlook(tenant) if pool else Outlook()
+
+    def levels(self) -> dict[Key, Level]:
+        """How full everything is."""
+        return {
+            key: Level(pool.used, pool.limit, pool.cap, pool.waiting, pool.cuts == 0)
+            for key, pool in self.pools.items()
+        }
+
+    async def follow(self) -> None:
+        """Reports when there is news, and from time to time, for ever."""
+        while True:
+            waiting = any(pool.waiting for pool in self.pools.values())
+            try:
+                async with asyncio.timeout(POLL_S if waiting else TICK_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+            await self.report()
+
+    async def report(self, *, leaving: bool = False) -> None:
+        """Reports for every pool, one after the other."""
+        async with self._reporting:
+            for key, pool in self.pools.items():
+                report = pool.report(0 if leaving else self._lease_ms, self._exchange.spare)
+                answer = await self._exchange.share(key, report)
+                if answer is None:
+                    pool.unheard(report)
+                else:
+                    pool.heard(answer)
+
+    async def aclose(self) -> None:
+        """Gives everything back."""
+        await self.report(leaving=True)
+        await self._exchange.aclose()
+
+
+class _Free:
+    """The slot of a model that has them for everybody."""
+
+    def first_output(self, took_s: float) -> None:
+        """Moves nothing."""
+
+    def refused(self, named: int = 0) -> None:
+        """Moves nothing."""
+
+
+FREE = _Free()
+
+
+class _Held:
+    """A slot of a pool, for the length of a block."""
+
+    __slots__ = ("_begun", "_clock", "_cuts", "_pool", "_tenant", "_within_s")
+
+    def __init__(self, pool: SlotPool, tenant: str, within_s: float, clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._tenant = tenant
+        self._within_s = within_s
+        self._clock = clock
+        self._begun = 0.0
+        self._cuts = 0
+
+    async def __aenter__(self) -> Slot:
+        pool = self._pool
+        if not pool.take(self._tenant):
+            await pool.wait(self._tenant, self._within_s)
+        self._cuts, self._begun = pool.cuts, self._clock()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.give(self._tenant, self._clock() - self._begun)
+
+    def first_output(self, took_s: float) -> None:
+        """See `Slot`."""
+        self._pool.first_output(took_s)
+
+    def refused(self, named: int = 0) -> None:
+        """See `Slot`."""
+        self._pool.refused(self._cuts, named)
+
+
+@asynccontextmanager
+async def kept(keeper: SlotKeeper) -> AsyncIterator[SlotKeeper]:
+    """The keeper, which reports until it is left."""
+    await keeper.report()
+    following = asyncio.get_running_loop().create_task(keeper.follow())
+    try:
+        yield keeper
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+        await keeper.aclose()

@@ -1,0 +1,218 @@
+-- The law of slots.py and adaptive.py, kept by Redis: one report of one worker about one upstream and model.
+--
+-- KEYS: the pool, one packed value. ARGV: the moment (milliseconds; empty = Redis's own clock), the worker, then the
+-- numbers of a report and of its signals in their order, then how many tenants hold slots and each with its number,
+-- then how many have turns that wait and each with their number and the age of the first (milliseconds).
+-- Answers limit, cuts, usual first output, workers, contended, spare slots, then a tenant for each slot granted.
+
+local MOST_AT_START, CEILING_MS, NO_CUT = 20, 600000, -1
+local SHORTEST_WINDOW_MS, LONGEST_WINDOW_MS, FEWEST_SAMPLES = 50, 5000, 4
+local FRESH_MS, MOST_AT_ONCE, KEEP_MS = 1000, 128, 3600000
+
+local worker = ARGV[2]
+local now
+if ARGV[1] == '' then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+else
+  now = tonumber(ARGV[1])
+end
+
+local place = 2
+local function number()
+  place = place + 1
+  return tonumber(ARGV[place])
+end
+local function word()
+  place = place + 1
+  return ARGV[place]
+end
+
+local lease, cap, granted, used, wish = number(), number(), number(), number(), number()
+local signals = {seen = number(), sum_us = number(), slow = number(), refused_at = number(), named = number()}
+local own = {ends = now + lease, heard = now, granted = granted, used = used, holds = {}, waits = {}}
+for _ = 1, number() do
+  local tenant = word()
+  own.holds[tenant] = number()
+end
+for _ = 1, number() do
+  local tenant = word()
+  local count = number()
+  own.waits[tenant] = {count = count, since = now - number()}
+end
+
+-- The adaptive limit.
+
+local function cut(state, limit)
+  state.limit = math.max(1, math.floor(limit))
+  state.cuts = state.cuts + 1
+  state.cut_in_window = 1
+end
+
+local function usual(state)
+  local mean = math.floor(signals.sum_us / signals.seen)
+  if state.usual_us == 0 then
+    return mean
+  end
+  local off = mean - state.usual_us
+  return state.usual_us + math.floor(off * math.min(signals.seen, 16) / (off < 0 and 16 or 512))
+end
+
+local function after_window(state, top)
+  local length = math.max(SHORTEST_WINDOW_MS, math.min(math.floor(state.usual_us / 1000), LONGEST_WINDOW_MS))
+  if state.seen == 0 or now - state.window < length then
+    return
+  end
+  if state.cut_in_window == 0 then
+    if state.seen >= FEWEST_SAMPLES and 2 * state.slow > state.seen then
+      cut(state, state.limit * 9 / 10)
+    elseif 2 * state.peak > state.limit then
+      state.limit = math.min(state.cuts > 0 and state.limit + 1 or 2 * state.limit, top)
+    end
+  end
+  state.window, state.seen, state.slow, state.peak, state.cut_in_window = now, 0, 0, 0, 0
+end
+
+local function adapt(state, all_used)
+  if signals.named > 0 then
+    state.ceiling, state.ceiling_until = signals.named, now + CEILING_MS
+  elseif state.ceiling > 0 and now >= state.ceiling_until then
+    state.ceiling, state.ceiling_until = 0, 0
+  end
+  local top = state.ceiling > 0 and math.min(cap, state.ceiling) or cap
+  local before = state.limit
+  state.limit = math.max(1, math.min(before > 0 and before or MOST_AT_START, top))
+  state.window = state.window > 0 and state.window or now
+  state.peak = math.max(state.peak, all_used)
+  if signals.refused_at == state.cuts then
+    cut(state, signals.named > 0 and state.limit < before and state.limit or state.limit * 9 / 10)
+  end
+  if signals.seen > 0 then
+    state.seen, state.slow = state.seen + signals.seen, state.slow + signals.slow
+    state.usual_us = usual(state)
+  end
+  after_window(state, top)
+end
+
+-- The shares of the workers.
+
+local packed = redis.call('GET', KEYS[1])
+local pool = packed and cmsgpack.unpack(packed) or {
+  adaptive = {
+    limit = 0, cuts = 0, ceiling = 0, ceiling_until = 0, window = 0, seen = 0, slow = 0, peak = 0,
+    cut_in_window = 0, usual_us = 0,
+  },
+  shares = {}, tags = {}, served = 0,
+}
+
+local all_used = used
+for name, share in pairs(pool.shares) do
+  if share.ends <= now or name == worker then
+    pool.shares[name] = nil
+  else
+    all_used = all_used + share.used
+  end
+end
+adapt(pool.adaptive, all_used)
+if lease > 0 then
+  pool.shares[worker] = own
+end
+
+local free, workers, held, left, rivals = pool.adaptive.limit, 0, {}, {}, false
+for name, share in pairs(pool.shares) do
+  workers, free = workers + 1, free - share.granted
+  for tenant, count in pairs(share.holds) do
+    held[tenant] = (held[tenant] or 0) + count
+  end
+  if now - share.heard <= FRESH_MS then
+    for tenant, waits in pairs(share.waits) do
+      rivals = rivals or name ~= worker
+      if waits.count > 0 then
+        left[#left + 1] = {tenant = tenant, name = name, count = waits.count, since = waits.since}
+      end
+    end
+  end
+end
+
+-- What is only left for others does not count as served yet, so there are two sets of turns.
+local tags, served, told = {}, pool.served, {}
+for tenant, tag in pairs(pool.tags) do
+  tags[tenant] = tag
+end
+
+local function comes_first(one, other)
+  local here, there = held[one.tenant] or 0, held[other.tenant] or 0
+  if here ~= there then
+    return here < there
+  end
+  here, there = math.max(tags[one.tenant] or 0, served), math.max(tags[other.tenant] or 0, served)
+  if here ~= there then
+    return here < there
+  end
+  if one.since ~= other.since then
+    return one.since < other.since
+  end
+  if one.name ~= other.name then
+    return one.name < other.name
+  end
+  return one.tenant < other.tenant
+end
+
+local function grant(tenant)
+  told[#told + 1] = tenant
+  pool.served = math.max(pool.tags[tenant] or 0, pool.served)
+  pool.tags[tenant] = pool.served + 1
+  own.holds[tenant] = (own.holds[tenant] or 0) + 1
+  local waits = own.waits[tenant]
+  if waits.count > 1 then
+    waits.count = waits.count - 1
+  else
+    own.waits[tenant] = nil
+  end
+end
+
+local assigned = 0
+while free > 0 and assigned < MOST_AT_ONCE and #left > 0 do
+  local first = 1
+  for entry = 2, #left do
+    if comes_first(left[entry], left[first]) then
+      first = entry
+    end
+  end
+  local entry = left[first]
+  assigned, free, entry.count = assigned + 1, free - 1, entry.count - 1
+  if entry.count == 0 then
+    table.remove(left, first)
+  end
+  held[entry.tenant] = (held[entry.tenant] or 0) + 1
+  served = math.max(tags[entry.tenant] or 0, served)
+  tags[entry.tenant] = served + 1
+  if entry.name == worker then
+    grant(entry.tenant)
+  end
+end
+
+local spare = 0
+if not rivals and #left == 0 and lease > 0 then
+  spare = math.max(0, math.min(free, wish))
+end
+own.granted = own.granted + #told + spare
+if #left == 0 then
+  pool.tags, pool.served = {}, 0
+else
+  for tenant, tag in pairs(pool.tags) do
+    if tag <= pool.served then
+      pool.tags[tenant] = nil
+    end
+  end
+end
+redis.call('SET', KEYS[1], cmsgpack.pack(pool), 'PX', KEEP_MS)
+
+local answer = {
+  pool.adaptive.limit, pool.adaptive.cuts, pool.adaptive.usual_us, workers,
+  (rivals or free < 0) and 1 or 0, spare,
+}
+for _, tenant in ipairs(told) do
+  answer[#answer + 1] = tenant
+end
+return answer
