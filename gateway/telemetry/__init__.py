@@ -1,6 +1,6 @@
 """What an operator sees: one line of log and one set of observations per turn, nothing per token."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.domain.record import TurnRecord
 
@@ -14,4 +14,28 @@ class TurnObserver(Protocol):
 
     def ended(self, record: TurnRecord) -> None:
         """That turn is settled."""
+        ...
+
+
+class Load(NamedTuple):
+    """What one worker carries: how late its event loop is (seconds), calls that are open, memory in bytes."""
+
+    lag_s: float
+    calls: int
+    memory_bytes: int
+
+
+class LoadObserver(Protocol):
+    """Is told of the load and of what is done about it. Must not wait and must not raise."""
+
+    def sampled(self, load: Load) -> None:
+        """What was seen, some times a second."""
+        ...
+
+    def climbed(self, level: int) -> None:
+        """The worker is at this level of the overload ladder now, 0 to 3."""
+        ...
+
+    def acted(self, action: str) -> None:
+        """One turn or call was shortened, kept from searching, shed or refused."""
         ...
