@@ -25,6 +25,7 @@ COMMANDS = {
     "chat": ("chat", "talk to a model over one stream"),
     "index": ("index", "add files to the embedded search index"),
     "receipts": ("receipts", "list, total and export receipts"),
+    "audit": ("audit", "verify and list the audit"),
     "health": ("health", "ask a gateway whether it is ready for calls"),
     "check-config": ("check_config", "check the configuration and list every fault"),
     "bridge": ("bridge", "run the HTTP bridge alone"),

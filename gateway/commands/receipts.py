@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TextIO
 
+from gateway.commands.table import write_table
 from gateway.domain.errors import OperatorError
 from gateway.domain.receipt import Receipt
 from gateway.domain.usage import Usage
@@ -61,7 +62,7 @@ def write_receipts(receipts: Sequence[Receipt], form: str, out: TextIO) -> None:
             for receipt in receipts:
                 out.write(json.dumps(_nested(receipt), ensure_ascii=False) + "\n")
         case _:
-            _write_table(*_RECEIPT, [_row(receipt) for receipt in receipts], out)
+            write_table(*_RECEIPT, [_row(receipt) for receipt in receipts], out, nothing="no receipts")
 
 
 def write_totals(totals: Sequence[Total], form: str, out: TextIO) -> None:
@@ -73,7 +74,7 @@ def write_totals(totals: Sequence[Total], form: str, out: TextIO) -> None:
             for total in totals:
                 out.write(json.dumps(asdict(total), ensure_ascii=False) + "\n")
         case _:
-            _write_table(*_TOTAL, [_total_row(total) for total in totals], out)
+            write_table(*_TOTAL, [_total_row(total) for total in totals], out, nothing="no receipts")
 
 
 def usd(nano_usd: int) -> str:
@@ -162,22 +163,6 @@ def _write_csv(rows: Sequence[dict[str, object]], names: Sequence[str], out: Tex
 def _cell(value: object) -> object:
     """Text that a spreadsheet would take for a formula is quoted with an apostrophe (OWASP, CSV injection)."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
-
-
-def _write_table(heads: Sequence[str], sides: str, rows: Sequence[Sequence[str]], out: TextIO) -> None:
-    if not rows:
-        out.write("no receipts\n")
-        return
-    shown = [heads, *([_printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(heads))]
-    for row in shown:
-        cells = (f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True))
-        out.write("  ".join(cells).rstrip() + "\n")
-
-
-def _printable(text: str) -> str:
-    """Names come from callers: nothing in them may move the cursor or colour the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _positive(text: str) -> int:

@@ -69,6 +69,7 @@ PURE = {
         f"gateway/auth/{name}.py"
         for name in ("claims", "introspected", "keys", "policy", "refusal", "revocation", "token_request")
     ),
+    *(f"gateway/audit/{name}.py" for name in ("chain", "draft", "records")),
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "http_head", "http_body", "catalogue")),
     *(
