@@ -4,6 +4,7 @@ import gc
 import hashlib
 import hmac
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from gateway.settings import Settings
 from gateway.telemetry.http import MetricsPort
 from gateway.telemetry.logging import TurnLog
 from gateway.telemetry.metrics import Metrics
+from gateway.workers.seat import Seat
 
 USER_ID_LENGTH = 32
 
@@ -55,6 +57,7 @@ class Gateway:
     http_port: int
     issuer: DevIssuer | None
     log: TurnLog
+    command: str
 
 
 class Observer(DoorObserver):
@@ -85,30 +88,37 @@ class Observer(DoorObserver):
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
-    """The gateway, listening. Leaving drains it. Raises OperatorError when something it needs cannot be had."""
+async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> AsyncIterator[Gateway]:
+    """The gateway, listening. Leaving drains it. Raises OperatorError when something it needs cannot be had.
+
+    With a `seat` it is one of several workers: they share ports, limits, books and the operator's port.
+    """
     if api_implementation.Type() == "python":
         raise OperatorError(Reason.INTERNAL, "protobuf runs in pure Python; install the wheel of this platform")
     async with AsyncExitStack() as stack:
         metrics, log = Metrics(), TurnLog()
         observer = Observer(metrics, log)
-        stations = await build_stations(settings, observer, stack)
+        stations = await build_stations(settings, observer, stack, seat)
         issuer = identity.own_issuer(settings, dev=dev)
         running = Running(settings.timers.end_margin_s)
         known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev, revoked=running.revoke))
         door = Door(known.authenticator, known.tenants, observer, settings.timers.total_s, new_id)
         pipeline = Pipeline(stations)
         stack.push_async_callback(pipeline.aclose)
-        server = build_server(settings, door, running, pipeline, stations, open_reflection=dev)
-        metrics_port = 0
-        if settings.metrics.address:
+        server = build_server(settings, door, running, pipeline, stations, open_reflection=dev, seat=seat)
+        metrics_port = seat.place.metrics_port if seat else 0
+        if seat is not None:
+            seat.page, seat.ready = metrics.page, lambda: known.ready and not door.draining
+            await seat.may_listen()
+        elif settings.metrics.address:
             port = MetricsPort(settings.metrics.address, metrics, lambda: known.ready and not door.draining)
             stack.push_async_callback(port.aclose)
             metrics_port = await port.start()
         grpc_port = await server.start(lambda: known.ready)
         # The bridge outlives the drain, so that its callers hear how their answers end.
         tokens = identity.OwnTokens(settings, known, issuer)
-        bridge = http_port.beside(settings, grpc_port, user_secret(settings), tokens.routes())
+        inside = seat.place.inside if seat else ""
+        bridge = http_port.beside(settings, grpc_port, user_secret(settings), tokens.routes(), inside=inside)
         if bridge is not None:
             stack.push_async_callback(bridge.aclose)
         stack.push_async_callback(server.drain)
@@ -118,15 +128,20 @@ async def opened(settings: Settings, *, dev: bool) -> AsyncIterator[Gateway]:
         # What lives as long as the process is never looked at again by the collector.
         gc.collect()
         gc.freeze()
-        yield Gateway(server, running, grpc_port, metrics_port, http, issuer, log)
+        command = seat.place.command if seat else sys.argv[0]
+        yield Gateway(server, running, grpc_port, metrics_port, http, issuer, log, command)
 
 
-async def build_stations(settings: Settings, observer: Observer, stack: AsyncExitStack) -> Stations:
+async def build_stations(
+    settings: Settings, observer: Observer, stack: AsyncExitStack, seat: Seat | None
+) -> Stations:
     """Everything a turn passes; `stack` closes what was opened here."""
     # The ledger comes first: it keeps a second gateway out of the same data directory.
-    ledger = await open_ledger(settings.data_dir)
+    gateway, worker = (seat.place.gateway, seat.place.worker) if seat else ("", "")
+    ledger = await open_ledger(settings.data_dir, gateway=gateway, worker=worker)
     stack.push_async_callback(ledger.aclose)
-    limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id))
+    ask = seat.ask if seat else None
+    limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask))
     catalogue = Catalogue(await model_providers(settings, stack))
     search = await searching.opened(settings, stack)
     return Stations(
@@ -153,6 +168,7 @@ def build_server(
     stations: Stations,
     *,
     open_reflection: bool,
+    seat: Seat | None,
 ) -> GrpcServer:
     """The server with every method."""
     heartbeat_s = settings.timers.heartbeat_s
@@ -169,7 +185,8 @@ def build_server(
     account = Account(stations.limiter, stations.ledger)
     search = Search(pipeline, Extracting(stations.extractor, stations.limiter, new_id))
     services = methods(inference, converse, search, account)
-    return GrpcServer(settings.grpc, door, running, services, open_reflection=open_reflection)
+    inside = seat.place.inside if seat else ""
+    return GrpcServer(settings.grpc, door, running, services, open_reflection=open_reflection, inside=inside)
 
 
 async def model_providers(settings: Settings, stack: AsyncExitStack) -> list[ModelProvider]:

@@ -1,6 +1,7 @@
 """The HTTP bridge as the settings want it: beside the gateway in one process, or alone before others."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -16,16 +17,23 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - translated
 
 
 def beside(
-    settings: Settings, grpc_port: int, secret: bytes, more: Iterable[web.AbstractRouteDef] = ()
+    settings: Settings,
+    grpc_port: int,
+    secret: bytes,
+    more: Iterable[web.AbstractRouteDef] = (),
+    *,
+    inside: str = "",
 ) -> BridgePort | None:
     """The bridge of this process, not started; None where it is switched off. `more` are routes beside its own.
 
-    Raises OperatorError.
+    `inside` is the path of this worker's own gRPC socket where it is one of several: the ports are shared, and an
+    answer shall not pass through two of them. Raises OperatorError.
     """
     if not settings.http.address:
         return None
-    gateway = own_gateway(settings, grpc_port)
-    return BridgePort(settings.http.address, gateway, options(settings, secret), more)
+    gateway = Gateway(f"unix:{inside}", insecure=True) if inside else own_gateway(settings, grpc_port)
+    chosen = replace(options(settings, secret), shares_port=bool(inside))
+    return BridgePort(settings.http.address, gateway, chosen, more)
 
 
 async def started(bridge: BridgePort | None, address: str) -> int:

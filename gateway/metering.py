@@ -13,6 +13,7 @@ from gateway.limits import Limiter
 from gateway.limits.estimate import CountText, count_text
 from gateway.limits.memory import MemoryLimiter
 from gateway.limits.redis import shared
+from gateway.limits.remote import Ask, RemoteLimiter
 from gateway.limits.tokenizer import load_tokenizer
 from gateway.settings import Settings
 
@@ -36,9 +37,20 @@ class _Spent:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, books: Books, new_id: Callable[[], str]) -> AsyncIterator[Limiter]:
-    """The limiter, which knows what the books say was spent. Raises OperatorError for a URL that is none."""
+async def opened(
+    settings: Settings, books: Books, new_id: Callable[[], str], ask: Ask | None = None
+) -> AsyncIterator[Limiter]:
+    """The limiter, which knows what the books say was spent. Raises OperatorError for a URL that is none.
+
+    `ask` reaches the process that keeps the limits of several workers where there is no Redis.
+    """
     spent = await _spent(settings, books)
+    if ask is not None and not settings.redis.url:
+        remote = RemoteLimiter(ask)
+        for one in spent:
+            await remote.has_spent(one.tenant, one.limits, one.day, one.month)
+        yield remote
+        return
     if not settings.redis.url:
         memory = MemoryLimiter(time.time, time.monotonic)
         for one in spent:

@@ -178,7 +178,7 @@ def _assemble(document: dict[str, object], environment: Mapping[str, str], fault
 
 @dataclass(frozen=True, slots=True)
 class _Top:
-    workers: int = setting(1, check=schema.positive)
+    workers: int = setting(1, check=schema.within(1, 256))
 
 
 def _check_whole(settings: Settings) -> list[str]:
@@ -189,10 +189,6 @@ def _check_whole(settings: Settings) -> list[str]:
 def _check_ports(settings: Settings) -> tuple[tuple[object, str], ...]:
     grpc, both, http = settings.grpc, "grpc.certificate and grpc.private_key", settings.http
     return (
-        (
-            settings.workers > 1,
-            "workers: this version serves with one worker; run several gateways beside each other",
-        ),
         (bool(grpc.certificate) != bool(grpc.private_key), f"{both}: give both or neither"),
         (grpc.client_ca and not grpc.certificate, f"grpc.client_ca: needs {both}"),
         (grpc.tls13_only and not grpc.certificate, f"grpc.tls13_only: needs {both}"),

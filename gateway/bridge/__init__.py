@@ -28,7 +28,8 @@ class BridgeOptions:
     `public_url` is how callers reach this port, without a slash at its end; `cors_origins` are the origins whose
     pages may call it ("*" = all, none = CORS off). `source_lines` appends readable sources to every answer, not
     only to those under `/dify`. `user_key` keys the digests of callers' user names. `max_message_bytes` is the
-    gateway's own limit. Times are in seconds.
+    gateway's own limit. `shares_port` = other processes of the same user may listen on this port too. Times are in
+    seconds.
     """
 
     public_url: str = ""
@@ -42,6 +43,7 @@ class BridgeOptions:
     body_s: float = 60.0
     turn_s: float = 900.0
     close_s: float = 5.0
+    shares_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)

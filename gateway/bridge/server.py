@@ -117,7 +117,8 @@ class BridgePort:
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host.strip("[]"), int(port)).start()
+            shared = self._options.shares_port or None
+            await web.TCPSite(self._runner, host.strip("[]"), int(port), reuse_port=shared).start()
         except OSError as error:
             raise PortUnavailable(f"cannot listen on {self._address} ({error.strerror or error})") from error
         return int(self._runner.addresses[0][1])

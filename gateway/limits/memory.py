@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.domain.tenant import TenantLimits
 from gateway.limits import Allowance, Hold, Reservation, Scope, ScopeKind
-from gateway.limits.admission import LATE_MS, LEASE_MS, Refusal, admit_all
+from gateway.limits.admission import LATE_MS, LEASE_MS, Refusal, admit_all, spent_at_least
 from gateway.limits.bucket import (
     DAY_MS,
     Account,
@@ -141,6 +141,22 @@ class MemoryLimiter:
             spent_month=account.spent_month + max(spent_month, 0),
         )
 
+    def has_spent(self, tenant: str, limits: TenantLimits, day: int, month: int) -> None:
+        """Raises what was spent this UTC day and month to this, in nano-USD; a repeat changes nothing."""
+        moment = self._moment()
+        entry = self._entry(tenant, limits, moment)
+        entry.account = spent_at_least(entry.account, entry.quota, moment, day, month)
+
+    def give_up(self, tenant: str, reservation_id: str) -> None:
+        """Frees what is held under this id, as the end of its lease does: it may still be settled."""
+        leases = self._leases.get(tenant)
+        lease = leases.held.pop(reservation_id, None) if leases else None
+        if leases is None or lease is None:
+            return
+        lease.ends_ms = self._moment().ticks_ms
+        leases.given_up[reservation_id] = lease
+        _free(lease)
+
     def held(self) -> int:
         """How many reservations are neither settled nor given up."""
         return sum(len(leases.held) for leases in self._leases.values())
@@ -207,14 +223,18 @@ class MemoryLimiter:
             if lease.ends_ms > clock_ms:
                 break
             leases.given_up[reservation_id] = leases.held.pop(reservation_id)
-            for entry in lease.entries:
-                entry.account = expire(entry.account, Cost(lease.hold.tokens, lease.hold.cost_nano_usd))
+            _free(lease)
         while leases.given_up:
             reservation_id, lease = next(iter(leases.given_up.items()))
             if lease.ends_ms + LATE_MS > clock_ms:
                 break
             del leases.given_up[reservation_id]
         return clock_ms
+
+
+def _free(lease: _Lease) -> None:
+    for entry in lease.entries:
+        entry.account = expire(entry.account, Cost(lease.hold.tokens, lease.hold.cost_nano_usd))
 
 
 def _key(tenant: str, scope: Scope) -> _Key:

@@ -42,7 +42,7 @@ class Method:
     streams_out: bool = False
 
 
-def options(settings: Grpc) -> list[tuple[str, int]]:
+def options(settings: Grpc, *, shares_port: bool = False) -> list[tuple[str, int]]:
     """The channel arguments; those that differ from gRPC's defaults have their reason beside them."""
     return [
         ("grpc.max_concurrent_streams", settings.streams_per_connection),
@@ -66,7 +66,7 @@ def options(settings: Grpc) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", 900_000),
         ("grpc.max_connection_idle_ms", 300_000),
         ("grpc.max_allowed_incoming_connections", settings.connections),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shares_port)),
     ]
 
 
@@ -81,14 +81,19 @@ class GrpcServer:
         services: Mapping[str, Mapping[str, Method]],
         *,
         open_reflection: bool,
+        inside: str = "",
     ) -> None:
-        """`services` maps full service names to their methods; `open_reflection` needs no credential."""
+        """`services` maps full service names to their methods; `open_reflection` needs no credential.
+
+        With `inside`, the path of a socket for this process's own HTTP port, the port is shared with others.
+        """
         self._settings = settings
         self._door = door
         self._running = running
         self._health = Health(services)
         self._following: asyncio.Task[None] | None = None
-        self._server = grpc.aio.server(options=options(settings))
+        self._inside = inside
+        self._server = grpc.aio.server(options=options(settings, shares_port=bool(inside)))
         for service, methods in services.items():
             self._server.add_generic_rpc_handlers((_handlers(service, methods, door),))
         self._server.add_generic_rpc_handlers((_health(self._health, door),))
@@ -99,7 +104,8 @@ class GrpcServer:
     async def start(self, ready: Callable[[], bool] = lambda: True) -> int:
         """Listens, and reports itself as `ready` says; returns the port. Raises OperatorError where it cannot."""
         address = self._settings.address
-        reason = obstacle(address)
+        # A shared port was looked at by the process that keeps it.
+        reason = "" if self._inside else obstacle(address)
         if reason:
             raise OperatorError(Reason.INTERNAL, f"cannot listen on {address}: {reason}; {ELSEWHERE}")
         try:
@@ -108,6 +114,8 @@ class GrpcServer:
                 bound = self._server.add_insecure_port(address)
             else:
                 bound = self._server.add_secure_port(address, credentials)
+            if self._inside:
+                self._server.add_insecure_port(f"unix:{self._inside}")
         except RuntimeError as error:
             raise OperatorError(Reason.INTERNAL, f"cannot listen on {address}; {ELSEWHERE}") from error
         await self._server.start()

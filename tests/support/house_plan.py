@@ -44,6 +44,8 @@ MAY_IMPORT = {
     "pipeline": {"domain", "promises", "pure"},
     # Settings are frozen values, like the nouns of the domain.
     "server": {"domain", "configuration", "stubs", "pipeline", "promises"},
+    # The parent of several workers, which keeps their limits.
+    "workers": {"configuration", "limits", "domain"},
     "client": {"stubs"},
     "bridge": OUTSIDE,
     "edge": OUTSIDE,
@@ -59,11 +61,13 @@ LIBRARIES = {
     "configuration": set[str](),
     "pipeline": set[str](),
     "client": {"grpc", "google"},  # the base install holds nothing else
+    "workers": set[str](),  # the parent stays small, and can hardly fail
 }
 
 # Files that decide and never do; so is all of the domain, and whatever these import of their own room. What the
 # pipeline decides may rest on what stations decide.
 PURE = {
+    *(f"gateway/workers/{name}.py" for name in ("backoff", "pages", "steering")),
     *(f"gateway/pipeline/{name}.py" for name in ("bill", "job", "meter", "plan")),
     *(
         f"gateway/auth/{name}.py"

@@ -97,7 +97,7 @@ def test_every_fault_is_listed_at_once(tmp_path: Path) -> None:
         ({**ISSUER, "GATEWAY_JWKS_URL": "http://id.example.com/keys"}, "plain HTTP"),
         ({"GATEWAY_GRPC_CERTIFICATE": "a.pem"}, "both or neither"),
         ({"GATEWAY_DATA_DIR": ""}, "data.dir"),
-        ({"GATEWAY_WORKERS": "0"}, "above 0"),
+        ({"GATEWAY_WORKERS": "0"}, "from 1 to 256"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_and_named(environment: dict[str, str], part: str) -> None:
