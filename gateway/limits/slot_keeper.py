@@ -12,7 +12,8 @@ from gateway.limits.slot_pool import SlotPool
 from gateway.limits.slots import Answer, Pool, Report, shared
 
 LEASE_S = 10.0
-TICK_S = 1.0
+TICK_S = 0.25
+"""While none does: how long another worker may wait for spare slots of this one."""
 POLL_S = 0.05
 """While a turn waits: another worker may have given slots back, or a window may be over."""
 ALL = 1_000_000

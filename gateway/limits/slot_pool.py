@@ -59,8 +59,8 @@ class SlotPool:
     async def wait(self, tenant: str, within_s: float) -> None:
         """A slot in turn. Raises UpstreamError when it takes longer or the line is full."""
         ticket, leaves = self._line.join(tenant, self._clock())
-        if leaves is not None:
-            self._calls.pop(leaves).set_result(False)
+        if leaves is not None and not (left := self._calls.pop(leaves)).done():
+            left.set_result(False)
         if ticket is None:
             raise self._refusal("too many turns wait for it")
         call = self._calls[ticket] = asyncio.get_running_loop().create_future()
@@ -134,6 +134,8 @@ class SlotPool:
             self._serve_one(tenant)
         if not answer.contended:
             self._serve()
+        elif self.granted > self.used:
+            self._kick()
 
     def unheard(self, report: Report) -> None:
         """The report was not answered: what was seen is told with the next one."""
@@ -155,10 +157,13 @@ class SlotPool:
             self._serve_one("")
 
     def _serve_one(self, tenant: str) -> None:
-        ticket = self._line.next(self._held, tenant) if self.used < self.granted else None
-        if ticket is not None:
-            self._hold(ticket.tenant)
-            self._calls.pop(ticket).set_result(True)
+        while self.used < self.granted and (ticket := self._line.next(self._held, tenant)) is not None:
+            call = self._calls.pop(ticket)
+            # One who was cancelled in this very moment has not left the line yet.
+            if not call.done():
+                self._hold(ticket.tenant)
+                call.set_result(True)
+                return
 
     def _forget(self, ticket: Ticket, call: "asyncio.Future[bool]") -> None:
         """One leaves; a slot that was given to it meanwhile goes to the next."""

@@ -7,7 +7,7 @@
 
 local MOST_AT_START, CEILING_MS, NO_CUT = 20, 600000, -1
 local SHORTEST_WINDOW_MS, LONGEST_WINDOW_MS, FEWEST_SAMPLES = 50, 5000, 4
-local FRESH_MS, MOST_AT_ONCE, KEEP_MS = 1000, 128, 3600000
+local RETURN_MS, FRESH_MS, MOST_AT_ONCE, KEEP_MS = 1500, 1000, 128, 3600000
 
 local worker = ARGV[2]
 local now
@@ -102,16 +102,20 @@ local pool = packed and cmsgpack.unpack(packed) or {
     limit = 0, cuts = 0, ceiling = 0, ceiling_until = 0, window = 0, seen = 0, slow = 0, peak = 0,
     cut_in_window = 0, usual_us = 0,
   },
-  shares = {}, tags = {}, served = 0,
+  shares = {}, tags = {}, served = 0, open_at = 0,
 }
 
-local all_used = used
+local all_used, anyone = used, false
 for name, share in pairs(pool.shares) do
+  anyone = anyone or share.ends > now
   if share.ends <= now or name == worker then
     pool.shares[name] = nil
   else
     all_used = all_used + share.used
   end
+end
+if granted > 0 and not anyone then
+  pool.open_at = now + RETURN_MS
 end
 adapt(pool.adaptive, all_used)
 if lease > 0 then
@@ -132,6 +136,10 @@ for name, share in pairs(pool.shares) do
       end
     end
   end
+end
+
+if now < pool.open_at then
+  free = math.min(free, 0)
 end
 
 -- What is only left for others does not count as served yet, so there are two sets of turns.

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from gateway.limits.adaptive import NOTHING, Adaptive, Signals, adapted
 
+RETURN_MS = 1_500
+"""When the first worker is heard that has slots of which nothing is known, so long the others are waited for."""
 FRESH_MS = 1_000
 """A worker whose turns wait asks far more often than this; one that does not has none, or is dead."""
 MOST_AT_ONCE = 128
@@ -35,12 +37,16 @@ class Share(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """All of one upstream and model. `tags` and `served` are the turns of the tenants that wait."""
+    """All of one upstream and model. `tags` and `served` are the turns of the tenants that wait.
+
+    Before `open_at` nothing is granted.
+    """
 
     adaptive: Adaptive = Adaptive()
     shares: Mapping[str, Share] = {}
     tags: Mapping[str, int] = {}
     served: int = 0
+    open_at: int = 0
 
 
 class Report(NamedTuple):
@@ -76,7 +82,9 @@ class Answer(NamedTuple):
 
 def shared(pool: Pool, now: int, worker: str, report: Report) -> tuple[Pool, Answer]:
     """One report and its answer; `now` in milliseconds."""
-    shares = {name: share for name, share in pool.shares.items() if share.ends > now and name != worker}
+    alive = {name: share for name, share in pool.shares.items() if share.ends > now}
+    open_at = pool.open_at if alive or not report.granted else now + RETURN_MS
+    shares = {name: share for name, share in alive.items() if name != worker}
     used = report.used + sum(share.used for share in shares.values())
     adaptive = adapted(pool.adaptive, now, report.cap, used, report.signals)
     waits = {tenant: Waits(count, now - age) for tenant, (count, age) in report.waits.items()}
@@ -84,6 +92,8 @@ def shared(pool: Pool, now: int, worker: str, report: Report) -> tuple[Pool, Ans
     if report.lease_ms:
         shares[worker] = own
     free = adaptive.limit - sum(share.granted for share in shares.values())
+    if now < open_at:
+        free = min(free, 0)
     round_ = _Round(pool, shares, now, worker)
     while free > 0 and round_.assigned < MOST_AT_ONCE and round_.assign():
         free -= 1
@@ -95,7 +105,7 @@ def shared(pool: Pool, now: int, worker: str, report: Report) -> tuple[Pool, Ans
             granted=own.granted + len(round_.tenants) + spare, holds=round_.holds, waits=round_.waits
         )
     tags = {tenant: tag for tenant, tag in round_.tags.items() if tag > round_.served} if left else {}
-    pool = Pool(adaptive, shares, tags, round_.served if left else 0)
+    pool = Pool(adaptive, shares, tags, round_.served if left else 0, open_at)
     contended = rivals or free < 0
     told = adaptive.limit, adaptive.cuts, adaptive.usual_us, len(shares), contended, spare
     return pool, Answer(*told, tuple(round_.tenants))
