@@ -1,0 +1,95 @@
+"""Opens what keeps answers: the levels of the cache by the settings, and the seal of what leaves this process."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from os import urandom
+
+from gateway.cache import CacheObserver, Level
+from gateway.cache.chain import Chain
+from gateway.cache.disk import DiskLevel
+from gateway.cache.lifetime import Lifetimes
+from gateway.cache.memory import MemoryLevel
+from gateway.cache.redis import RedisLevel, RedisSalts
+from gateway.cache.redis_store import RedisStore
+from gateway.pipeline.recall import Memory
+from gateway.sealing.salt_files import SaltFiles
+from gateway.sealing.salts import SaltBox, Salts
+from gateway.sealing.sealer import KEY_BYTES, Sealer
+from gateway.settings import Settings
+
+MIB = 1024 * 1024
+
+
+@asynccontextmanager
+async def opened(settings: Settings, observer: CacheObserver) -> AsyncIterator[Memory]:
+    """What recalling rests on, open. Without a seal key nothing leaves this process."""
+    cache = settings.cache
+    memory = MemoryLevel(cache.memory_mib * MIB)
+    async with AsyncExitStack() as stack:
+        outer = await _outer_levels(settings) if settings.seal.key else []
+        salts = Salts(_salt_box(settings, stack), memory.forget)
+        chain = Chain(memory, outer, Sealer(_secrets(settings)), salts, observer)
+        stack.push_async_callback(chain.aclose)
+        yield Memory(chain, _lifetimes(settings), answers=cache.answers, join=cache.join)
+
+
+def salt_box(settings: Settings) -> SaltBox:
+    """Where the salts of tenants lie: in Redis where gateways share one, else in the data directory."""
+    if settings.redis.url:
+        return RedisSalts(RedisStore(settings.redis.url, cluster=settings.redis.cluster, timeout_s=2.0))
+    return SaltFiles(settings.data_dir / "salts")
+
+
+async def _outer_levels(settings: Settings) -> list[Level]:
+    levels: list[Level] = []
+    if settings.redis.url and settings.cache.redis:
+        levels.append(RedisLevel(RedisStore(settings.redis.url, cluster=settings.redis.cluster)))
+    if settings.cache.disk_mib:
+        disk = DiskLevel(settings.data_dir / "cache", settings.cache.disk_mib * MIB // settings.workers)
+        await disk.start()
+        levels.append(disk)
+    return levels
+
+
+def _salt_box(settings: Settings, stack: AsyncExitStack) -> SaltBox:
+    if not settings.seal.key:
+        return _Forgetful()
+    if not settings.redis.url:
+        return SaltFiles(settings.data_dir / "salts")
+    store = RedisStore(settings.redis.url, cluster=settings.redis.cluster)
+    stack.push_async_callback(store.aclose)
+    return RedisSalts(store)
+
+
+class _Forgetful:
+    """The salts of a process that keeps nothing outside of itself."""
+
+    def __init__(self) -> None:
+        self._secret = urandom(KEY_BYTES)
+
+    async def read(self, name: str) -> bytes | None:
+        return hashlib.sha256(self._secret + name.encode()).digest()
+
+    async def make(self, _name: str, salt: bytes) -> bytes:
+        return salt
+
+    async def destroy(self, _name: str) -> None:
+        self._secret = urandom(KEY_BYTES)
+
+
+def _secrets(settings: Settings) -> list[bytes]:
+    seal = settings.seal
+    if not seal.key:
+        return [urandom(KEY_BYTES)]
+    return [bytes.fromhex(text) for text in (seal.key, *seal.old_keys)]
+
+
+def _lifetimes(settings: Settings) -> Lifetimes:
+    cache = settings.cache
+    return Lifetimes(
+        plain_s=cache.lifetime_s,
+        sourced_s=cache.sourced_lifetime_s,
+        stale_s=cache.stale_s,
+        reasoning_s=cache.reasoning_s,
+    )
