@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
+from tests.bench.summary import percentile
+
 STEP_S = 0.05
 
 
@@ -141,10 +143,10 @@ class _Run:
             busiest_share=max(streams) / mean if mean else 1.0,
             utilisation=sum(used) / len(used),
             utilisation_max=max(used),
-            lag_p50_s=percentile(self._lags, 50),
-            lag_p99_s=percentile(self._lags, 99),
+            lag_p50_s=percentile(self._lags, 0.5),
+            lag_p99_s=percentile(self._lags, 0.99),
             redis_utilisation=self._decided * self._house.costs.decision_s / seconds,
-            redis_wait_p99_s=percentile(self._waits, 99),
+            redis_wait_p99_s=percentile(self._waits or [0.0], 0.99),
         )
 
     def _gap(self) -> float:
@@ -204,9 +206,3 @@ def shared(wanted: Sequence[float], total: float, most: float) -> list[float]:
         given[one] = min(wanted[one], most, total / (len(waiting) - place))
         total -= given[one]
     return given
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """By nearest rank; 0 of nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0

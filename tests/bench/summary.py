@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which `share` (0 to 1) of the values lie, between two of them by their distance."""
@@ -47,15 +45,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *(_line(row, widths) for row in rows)]) + "\n"
 
 
-def between_markers(page: str, measured: str) -> str:
-    """The page with its measured section replaced, or added where it has none."""
-    before, begin, rest = page.partition(BEGIN)
+def between_markers(page: str, measured: str, name: str = "measured") -> str:
+    """The page with its section of this name replaced, or added where it has none."""
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = page.partition(first)
     if not begin:
-        return f"{page.rstrip()}\n\n{BEGIN}\n{measured}\n{END}\n"
-    _, end, after = rest.partition(END)
+        return f"{page.rstrip()}\n\n{first}\n{measured}\n{last}\n"
+    _, end, after = rest.partition(last)
     if not end:
-        raise ValueError(f"the page has {BEGIN} and no {END} after it")
-    return f"{before}{BEGIN}\n{measured}\n{END}{after}"
+        raise ValueError(f"the page has {first} and no {last} after it")
+    return f"{before}{first}\n{measured}\n{last}{after}"
 
 
 def facts_line(facts: Mapping[str, str]) -> str:

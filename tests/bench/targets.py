@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.bench.machine import cores
@@ -45,7 +46,7 @@ Start = Callable[[Upstream, Path], "contextmanager[Target]"]
 
 
 @contextmanager
-def started(upstream: Upstream, folder: Path) -> Iterator[Child]:
+def started(upstream: Upstream, folder: Path, workers: int = 1) -> Iterator[Child]:
     """`gateway serve --dev` with everything on: token, limits, receipt, metrics, a log line per turn."""
     data, config = folder / "data", folder / "gateway.toml"
     config.write_text(CONFIG, encoding="utf-8")
@@ -54,6 +55,7 @@ def started(upstream: Upstream, folder: Path) -> Iterator[Child]:
         "GATEWAY_DATA_DIR": str(data),
         "DEEPSEEK_API_KEY": "sk-measured",
         "DEEPSEEK_BASE_URL": upstream.url,
+        "GATEWAY_WORKERS": str(workers),
         **upstream.trust,
     }
     with Child(command, cores()[0], folder / "gateway.log", environment) as child:
@@ -61,12 +63,17 @@ def started(upstream: Upstream, folder: Path) -> Iterator[Child]:
 
 
 @contextmanager
-def ours(upstream: Upstream, folder: Path) -> Iterator[Target]:
+def ours(upstream: Upstream, folder: Path, workers: int = 1) -> Iterator[Target]:
     """Our gateway, asked by gRPC."""
-    with started(upstream, folder) as child:
+    with started(upstream, folder, workers) as child:
         port = child.expect_log(r'"grpc_port": ?(\d+)')[1]
         credential = (folder / "data" / "dev-token").read_text(encoding="utf-8").strip()
         yield Target("gateway", child.pid, f"127.0.0.1:{port}", "grpc", credential)
+
+
+def crew(workers: int) -> Start:
+    """The same with so many workers behind its port, all on the measured core."""
+    return partial(ours, workers=workers)
 
 
 @contextmanager
