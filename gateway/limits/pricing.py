@@ -91,6 +91,8 @@ class PriceBook:
     models: Mapping[str, tuple[ModelPrice, ...]]
     aliases: Mapping[str, str] = field(default_factory=dict)
     searches: Mapping[str, tuple[SearchPrice, ...]] = field(default_factory=dict)
+    cached_answer_percent: int = 0
+    """What an answer that was paid for once costs those who are given it again, in percent of its price."""
 
     def knows(self, model: str) -> bool:
         """Whether the model, or what it is an alias of, has a price."""
@@ -181,6 +183,11 @@ def search_cost(searches: Mapping[str, int], when: float, book: PriceBook) -> in
         if known:
             total += _line(calls, _in_force(known, when).per_million_calls)
     return total
+
+
+def cached_cost(cost_nano_usd: int, book: PriceBook) -> int:
+    """What an answer of this cost is charged where it comes from the cache or from somebody else's stream."""
+    return -(-max(cost_nano_usd, 0) * book.cached_answer_percent // 100)
 
 
 def card_prices(model: str, when: float, book: PriceBook) -> CardPrices:

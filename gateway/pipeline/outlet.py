@@ -22,14 +22,18 @@ class Outlet:
     def __init__(self, emit: Emit, findings: Findings, question: str, include_reasoning: bool) -> None:
         """`question` is the caller's own: an answer may name the hosts that stand in it."""
         sources = findings.sources
-        hosts = cited_hosts((source.url for source in sources), question)
+        self._hosts = cited_hosts((source.url for source in sources), question)
         self._emit = emit
         self._include_reasoning = include_reasoning
         self._sources = {source.source_id: source for source in sources}
         self._parser = CitationParser(self._sources) if sources else None
         self._answer = bytearray()
-        self._filter = OutputFilter(hosts, findings.canary)
-        self._reasoning = OutputFilter(hosts, findings.canary)
+        self.hide(findings.canary)
+
+    def hide(self, canary: str) -> None:
+        """What follows was written by a model that was shown this marker. Call it before anything follows."""
+        self._filter = OutputFilter(self._hosts, canary)
+        self._reasoning = OutputFilter(self._hosts, canary)
 
     async def text(self, delta: TextDelta) -> None:
         """Passes on what the caller may see of it; citations follow the text they cover."""

@@ -4,7 +4,8 @@
         async for frame in gateway.inference.Generate(Turn(prompt="hi"), metadata=gateway.bearer()):
             ...
 
-`environment` adds settings by their variables; `config` is the text of a TOML file. Timers run at 1/100 scale when
+`environment` adds settings by their variables; `config` is the text of a TOML file. Answers are neither kept nor
+joined unless `recalls=True`, so that asking twice asks the model twice. Timers run at 1/100 scale when
 `fast=True`. Every gateway is a development one: it has a token issuer, and a caller without a credential is the
 tenant `dev`.
 """
@@ -85,6 +86,7 @@ async def running(
     environment: Mapping[str, str] | None = None,
     config: str = "",
     fast: bool = False,
+    recalls: bool = False,
 ) -> AsyncIterator[Running]:
     """A gateway on a free port; `upstream` is the base URL of a stand-in for DeepSeek."""
     path = None
@@ -99,6 +101,7 @@ async def running(
         "GATEWAY_LOG_LEVEL": "error",
         **({"DEEPSEEK_API_KEY": "sk-test-key-of-nobody", "DEEPSEEK_BASE_URL": upstream} if upstream else {}),
         **(FAST if fast else {}),
+        **({} if recalls else {"GATEWAY_CACHE_ANSWERS": "false", "GATEWAY_CACHE_JOIN": "false"}),
         **(environment or {}),
     }
     loaded = settings.load(str(path) if path else None, values)
