@@ -1,8 +1,8 @@
 """What many gateways would carry, from what one was measured to cost: `python -m tests.bench.scaling`.
 
 The table is simulated (see `scaling_model`). `--check` holds the model against real gateways of 1, 2 and 4 workers
-on one core: it takes the cost of an event from the first run with one worker, and says what the model expects of the
-others and what they did.
+on one core: the first run with one worker gives the cost of an event, and the table says what the model expects of
+the others and what they did.
 """
 
 import argparse
