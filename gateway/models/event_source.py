@@ -30,7 +30,13 @@ class EventSource:
         Raises UpstreamError.
         """
         if self._failure is None:
-            chunk = await (self._read_within_grace() if whole else self._read())
+            if whole:
+                chunk = await self._read_within_grace()
+            else:
+                try:
+                    chunk = await self._connection.read()
+                except ConnectionBrokenError:
+                    chunk = self._lost()
             if chunk:
                 return self._feed(chunk)
             if self._failure is None:
@@ -48,20 +54,20 @@ class EventSource:
                 while await self._connection.read():
                     pass
 
-    async def _read(self) -> bytes:
-        try:
-            return await self._connection.read()
-        except ConnectionBrokenError:
-            self._failure = upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connection_lost")
+    def _lost(self) -> bytes:
+        self._failure = upstream_failure(Reason.UPSTREAM_UNAVAILABLE, "connection_lost")
         return b""
 
     async def _read_within_grace(self) -> bytes:
         if self._grace_ends is None:
             self._grace_ends = asyncio.get_running_loop().time() + FINISH_GRACE_S
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout_at(self._grace_ends):
-                return await self._read()
-        return b""
+                return await self._connection.read()
+        except TimeoutError:
+            return b""
+        except ConnectionBrokenError:
+            return self._lost()
 
     def _feed(self, chunk: bytes) -> list[bytes]:
         try:

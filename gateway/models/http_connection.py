@@ -73,7 +73,12 @@ class Connection(asyncio.Protocol):
                 return b""
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            # Not a coroutine of its own: this is waited for once for each event of a slow stream.
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
         return self._take()
 
     def abort(self) -> None:

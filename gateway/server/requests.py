@@ -44,6 +44,7 @@ MAX_TOOLS = 128
 MAX_STOPS = 16
 MAX_RESULTS = 50
 MAX_PIECES = 4096
+_USUAL = Turn("", False, b"", "", ())  # what was not sent is not looked into, and most turns send little
 
 
 def read_turn(request: inference_pb2.Turn, fresh_id: str) -> Turn:
@@ -51,7 +52,7 @@ def read_turn(request: inference_pb2.Turn, fresh_id: str) -> Turn:
 
     Raises CallerError(INVALID_REQUEST) that names every wrong field.
     """
-    checks = Checks()
+    checks, sent = Checks(), request.HasField
     checks.require(
         not request.turn_id or TURN_ID.fullmatch(request.turn_id) is not None,
         "turn_id",
@@ -63,12 +64,12 @@ def read_turn(request: inference_pb2.Turn, fresh_id: str) -> Turn:
         body_sha256=digest(request),
         model=request.model,
         messages=_messages(request, checks),
-        generation=_generation(request, checks),
-        search=read_search(request.search, checks, "search."),
+        generation=_generation(request, checks) if sent("generation") or request.tools else _USUAL.generation,
+        search=read_search(request.search, checks, "search.") if sent("search") else _USUAL.search,
         tools=tuple(_tools(request, checks)),
-        cache=_cache(request.cache, checks),
-        limit=_limit(request.limit, checks),
-        routing=_routing(request.routing, checks),
+        cache=_cache(request.cache, checks) if sent("cache") else _USUAL.cache,
+        limit=_limit(request.limit, checks) if sent("limit") else _USUAL.limit,
+        routing=_routing(request.routing, checks) if sent("routing") else _USUAL.routing,
         timeout_s=checks.duration(request, "timeout", "timeout"),
         labels=_labels(request, checks),
     )

@@ -49,13 +49,19 @@ class Wire:
         sender = asyncio.current_task()
         if sender is None:
             raise RuntimeError("a message needs a task that sends it")
-        self._check_reader()
+        if self._too_slow:
+            raise client_too_slow()
         self._sender, cancelling = sender, sender.cancelling()
         self._began = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self._stall_s, self._look)
+        self.taken += 1
         try:
-            await self._hand_over(message)
+            try:
+                # Straight to gRPC: this is done for every message, and each coroutine in between costs.
+                await (self._hand_over_first(message) if self.taken == 1 else self._context.write(message))
+            except grpc.aio.InternalError as error:
+                await self._hand_over_again(message, error)
         except asyncio.CancelledError:
             if self._too_slow and sender.uncancel() <= cancelling:
                 raise client_too_slow() from None
@@ -63,28 +69,25 @@ class Wire:
         finally:
             self._sender = None
 
-    def _check_reader(self) -> None:
-        if self._too_slow:
-            raise client_too_slow()
+    async def _hand_over_first(self, message: Any) -> None:
+        self._first = self._loop.create_task(self._context.write(message))
+        self._first.add_done_callback(_take_notice)
+        await asyncio.shield(self._first)
 
-    async def _hand_over(self, message: Any) -> None:
+    async def _hand_over_again(self, message: Any, refusal: grpc.aio.InternalError) -> None:
+        """A message whose sender was cancelled is still on its way, and nobody will say when it is out."""
         while True:
+            self.taken -= 1
+            if BUSY not in str(refusal):
+                # The call ended while the message was waiting to be sent.
+                raise CallerLeft from refusal
+            await asyncio.sleep(TRY_AGAIN_S)
             self.taken += 1
             try:
-                if self.taken == 1:
-                    self._first = self._loop.create_task(self._context.write(message))
-                    self._first.add_done_callback(_take_notice)
-                    await asyncio.shield(self._first)
-                else:
-                    await self._context.write(message)
+                await (self._hand_over_first(message) if self.taken == 1 else self._context.write(message))
                 return
             except grpc.aio.InternalError as error:
-                self.taken -= 1
-                if BUSY not in str(error):
-                    # The call ended while the message was waiting to be sent.
-                    raise CallerLeft from error
-            # A message whose sender was cancelled is still on its way, and nobody will say when it is out.
-            await asyncio.sleep(TRY_AGAIN_S)
+                refusal = error
 
     def _look(self) -> None:
         """One timer for many messages: it moves on when it finds a younger one, and stops when it finds none."""

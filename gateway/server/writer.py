@@ -31,20 +31,21 @@ class FrameWriter:
 
     async def write(self, frame: inference_pb2.ServerFrame) -> None:
         """Sends one frame. Raises as `Wire.send` does; cancelled, it may have sent the frame or not."""
-        async with self._turn_to_write:
+        await self._turn_to_write.acquire()
+        try:
             if self._held is not None:
                 held, self._held = self._held, None
-                await self._send(held)
-            await self._send(frame)
+                held.seq = self._wire.taken + 1
+                await self._wire.send(held)
+            frame.seq = self._wire.taken + 1
+            await self._wire.send(frame)
+            self._last_write = self._loop.time()
+        finally:
+            self._turn_to_write.release()
 
     def hold(self, frame: inference_pb2.ServerFrame) -> None:
         """Keeps a frame back until another one is written, and sends it just before."""
         self._held = frame
-
-    async def _send(self, frame: inference_pb2.ServerFrame) -> None:
-        frame.seq = self._wire.taken + 1
-        await self._wire.send(frame)
-        self._last_write = self._loop.time()
 
     async def __aenter__(self) -> Self:
         self._timer = self._loop.call_later(self._heartbeat_s, self._wake)
