@@ -13,7 +13,7 @@ from pathlib import Path
 
 from google.protobuf.internal import api_implementation
 
-from gateway import __version__, http_port, identity, metering, searching
+from gateway import __version__, auditing, http_port, identity, metering, searching
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.domain.errors import OperatorError, Reason
@@ -37,6 +37,7 @@ from gateway.server.inference import Inference
 from gateway.server.methods import methods
 from gateway.server.running import Running
 from gateway.server.search import Search
+from gateway.server.status import row_of
 from gateway.settings import Settings
 from gateway.telemetry.http import MetricsPort
 from gateway.telemetry.logging import TurnLog
@@ -66,6 +67,7 @@ class Observer(DoorObserver):
     def __init__(self, metrics: Metrics, log: TurnLog) -> None:
         self._metrics = metrics
         self._log = log
+        self.audit = metrics.audit
 
     def began(self) -> None:
         """A turn was let in."""
@@ -102,7 +104,9 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         issuer = identity.own_issuer(settings, dev=dev)
         running = Running(settings.timers.end_margin_s)
         known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev, revoked=running.revoke))
-        door = Door(known.authenticator, known.tenants, observer, settings.timers.total_s, new_id)
+        bridge_secret = new_id()
+        forwarding = auditing.forwarding(settings, bridge_secret)
+        door = Door(known.authenticator, known.tenants, observer, settings.timers.total_s, new_id, forwarding=forwarding)
         pipeline = Pipeline(stations)
         stack.push_async_callback(pipeline.aclose)
         server = build_server(settings, door, running, pipeline, stations, open_reflection=dev, seat=seat)
@@ -118,7 +122,9 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         # The bridge outlives the drain, so that its callers hear how their answers end.
         tokens = identity.OwnTokens(settings, known, issuer)
         inside = seat.place.inside if seat else ""
-        bridge = http_port.beside(settings, grpc_port, user_secret(settings), tokens.routes(), inside=inside)
+        bridge = http_port.beside(
+            settings, grpc_port, user_secret(settings), tokens.routes(), inside=inside, known_by=bridge_secret
+        )
         if bridge is not None:
             stack.push_async_callback(bridge.aclose)
         stack.push_async_callback(server.drain)
@@ -140,6 +146,7 @@ async def build_stations(
     gateway, worker = (seat.place.gateway, seat.place.worker) if seat else ("", "")
     ledger = await open_ledger(settings.data_dir, gateway=gateway, worker=worker)
     stack.push_async_callback(ledger.aclose)
+    audit = await stack.enter_async_context(auditing.opened(settings, observer.audit, new_id))
     ask = seat.ask if seat else None
     limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask))
     catalogue = Catalogue(await model_providers(settings, stack))
@@ -148,6 +155,8 @@ async def build_stations(
         catalogue=catalogue,
         limiter=limiter,
         ledger=ledger,
+        audit=audit,
+        code_of=lambda error: row_of(error).code,
         searcher=search.searcher,
         extractor=search.extractor,
         prices=price_book(settings, catalogue),
@@ -183,7 +192,8 @@ def build_server(
     )
     inference = Inference(pipeline, running, heartbeat_s, new_id)
     account = Account(stations.limiter, stations.ledger)
-    search = Search(pipeline, Extracting(stations.extractor, stations.limiter, new_id))
+    extracting = Extracting(stations.extractor, stations.limiter, stations.audit, stations.code_of, new_id)
+    search = Search(pipeline, extracting)
     services = methods(inference, converse, search, account)
     inside = seat.place.inside if seat else ""
     return GrpcServer(settings.grpc, door, running, services, open_reflection=open_reflection, inside=inside)

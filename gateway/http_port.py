@@ -23,17 +23,19 @@ def beside(
     more: Iterable[web.AbstractRouteDef] = (),
     *,
     inside: str = "",
+    known_by: str = "",
 ) -> BridgePort | None:
     """The bridge of this process, not started; None where it is switched off. `more` are routes beside its own.
 
     `inside` is the path of this worker's own gRPC socket where it is one of several: the ports are shared, and an
-    answer shall not pass through two of them. Raises OperatorError.
+    answer shall not pass through two of them. By the secret `known_by` the gateway knows this bridge. Raises
+    OperatorError.
     """
     if not settings.http.address:
         return None
     gateway = Gateway(f"unix:{inside}", insecure=True) if inside else own_gateway(settings, grpc_port)
     chosen = replace(options(settings, secret), shares_port=bool(inside))
-    return BridgePort(settings.http.address, gateway, chosen, more)
+    return BridgePort(settings.http.address, replace(gateway, secret=known_by), chosen, more)
 
 
 async def started(bridge: BridgePort | None, address: str) -> int:

@@ -9,7 +9,11 @@ from gateway.schema import read_table, setting
 
 @dataclass(frozen=True, slots=True)
 class Grpc:
-    """The gRPC port. Sizes in bytes, times in seconds; the limits are those of one worker."""
+    """The gRPC port. Sizes in bytes, times in seconds; the limits are those of one worker.
+
+    `bridges` are client certificates (SPIFFE URI, or subject) of HTTP bridges: what they say of a caller's address
+    is believed, for the audit alone.
+    """
 
     address: str = setting("127.0.0.1:50051", check=schema.address)
     max_message_bytes: int = setting(4 * 1024 * 1024, check=schema.positive)
@@ -19,6 +23,7 @@ class Grpc:
     certificate: str = setting("")
     private_key: str = setting("")
     client_ca: str = setting("")
+    bridges: tuple[str, ...] = setting(())
     tls13_only: bool = setting(False)
     drain_wait_s: float = setting(0.0, check=schema.not_negative)
     drain_grace_s: float = setting(120.0, check=schema.positive)
@@ -172,6 +177,17 @@ class Billing:
 
     broken_stream: str = setting("charge_delivered", check=schema.one_of("charge_delivered", "free"))
     price_book: str = setting("")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Where the audit's records wait while the data directory cannot be written: a folder on another disk.
+
+    Without one nothing waits, and every turn is refused meanwhile. It takes `spool_records` at most.
+    """
+
+    spool_dir: str = setting("")
+    spool_records: int = setting(10_000, check=schema.within(4, 10_000))
 
 
 @dataclass(frozen=True, slots=True)

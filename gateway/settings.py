@@ -14,6 +14,7 @@ from gateway import schema
 from gateway.domain.tenant import Tenants
 from gateway.schema import read_table, setting
 from gateway.sections import (
+    Audit,
     Billing,
     Data,
     DeepSeek,
@@ -70,6 +71,7 @@ class Settings:
     search_endpoints: Mapping[str, SearchEndpoint] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     billing: Billing = field(default_factory=Billing)
+    audit: Audit = field(default_factory=Audit)
     log: Log = field(default_factory=Log)
     data: Data = field(default_factory=Data)
     tenants: Tenants = field(default_factory=Tenants)
@@ -97,6 +99,7 @@ SECTIONS: dict[str, type] = {
     "pages": Pages,
     "timers": Timers,
     "billing": Billing,
+    "audit": Audit,
     "log": Log,
     "data": Data,
 }
@@ -192,6 +195,7 @@ def _check_ports(settings: Settings) -> tuple[tuple[object, str], ...]:
         (bool(grpc.certificate) != bool(grpc.private_key), f"{both}: give both or neither"),
         (grpc.client_ca and not grpc.certificate, f"grpc.client_ca: needs {both}"),
         (grpc.tls13_only and not grpc.certificate, f"grpc.tls13_only: needs {both}"),
+        (grpc.bridges and not grpc.client_ca, "grpc.bridges: needs grpc.client_ca, which checks certificates"),
         (
             bool(http.gateway_certificate) != bool(http.gateway_private_key),
             "http.gateway_certificate and http.gateway_private_key: give both or neither",

@@ -93,6 +93,7 @@ class Writer:
 
     def seal(self) -> None:
         """Ends the segment, so that nothing can be cut off from it. Raises OSError."""
+        self._retry_at = 0.0
         self.write(())
         if self.failure is not None:
             raise self.failure

@@ -48,7 +48,10 @@ class BridgeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where the gateway is. Plain text on loopback, else TLS unless `insecure`; files are PEM."""
+    """Where the gateway is. Plain text on loopback, else TLS unless `insecure`; files are PEM.
+
+    By `secret` the gateway of the same process knows this bridge, and believes what it says of callers' addresses.
+    """
 
     target: str
     insecure: bool = False
@@ -56,3 +59,4 @@ class Gateway:
     certificate_file: Path | None = None
     key_file: Path | None = None
     server_name: str = ""
+    secret: str = field(default="", repr=False)

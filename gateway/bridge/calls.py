@@ -44,15 +44,19 @@ class CallerHeaders:
     request_id: str
     authorization: tuple[str, ...] = ()
     traceparent: str = ""
+    address: str = ""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The metadata of a call."""
         trace = (("traceparent", self.traceparent),) if self.traceparent else ()
+        # Believed only of a bridge that the gateway knows, by its certificate or its secret.
+        address = (("x-gateway-caller-address", self.address),) if self.address else ()
         return (
             *(("authorization", value) for value in self.authorization),
             ("x-request-id", self.request_id),
             *trace,
+            *address,
         )
 
 
@@ -113,7 +117,7 @@ class Calls:
         """The frames of one turn."""
         with self._channel() as channel:
             call = inference_pb2_grpc.InferenceStub(channel).Generate(
-                turn, metadata=caller.metadata, timeout=timeout_s
+                turn, metadata=self._metadata(caller), timeout=timeout_s
             )
             with FrameCall(call, self.target) as frames:
                 yield frames
@@ -172,13 +176,17 @@ class Calls:
         caller: CallerHeaders,
         timeout_s: float,
     ) -> Response:
-        call = method(request, metadata=caller.metadata, timeout=timeout_s)
+        call = method(request, metadata=self._metadata(caller), timeout=timeout_s)
         try:
             return await call
         except grpc.aio.AioRpcError as error:
             raise _refused(error, self.target) from None
         finally:
             call.cancel()
+
+    def _metadata(self, caller: CallerHeaders) -> tuple[tuple[str, str], ...]:
+        secret = self._gateway.secret
+        return (*caller.metadata, ("x-gateway-bridge", secret)) if secret else caller.metadata
 
     @contextmanager
     def _channel(self) -> Iterator[grpc.aio.Channel]:

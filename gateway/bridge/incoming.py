@@ -36,7 +36,8 @@ def caller_of(request: web.Request) -> CallerHeaders:
     if not all(_PRINTABLE.fullmatch(value) for value in authorization):
         raise Refused(from_status(_UNAUTHENTICATED, "TOKEN_INVALID", "invalid_token", retryable=False))
     trace = request.headers.get("traceparent", "")
-    return CallerHeaders(request[REQUEST_ID], authorization, trace if _TRACEPARENT.fullmatch(trace) else "")
+    trace = trace if _TRACEPARENT.fullmatch(trace) else ""
+    return CallerHeaders(request[REQUEST_ID], authorization, trace, request.remote or "")
 
 
 async def read_body(request: web.Request, limit: int, within_s: float) -> bytes:

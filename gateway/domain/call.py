@@ -9,7 +9,8 @@ from gateway.domain.tenant import Tenant
 class Call:
     """One RPC as the door saw it.
 
-    `deadline` is a moment on the event loop's clock (seconds), made once at the door.
+    `deadline` is a moment on the event loop's clock (seconds), made once at the door. `caller_ip` is where the
+    caller is, as far as that is known; nothing is decided by it.
     """
 
     method: str
@@ -18,6 +19,7 @@ class Call:
     peer: str = ""
     session_id: str = ""
     trace_id: str = ""
+    caller_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)

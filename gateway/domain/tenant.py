@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from fnmatch import fnmatchcase
 
 from gateway.domain.turn import SearchMode
@@ -19,6 +20,15 @@ class TenantLimits:
 
 
 NO_LIMITS = TenantLimits(0, 0, 0, 0.0, 0.0)
+
+
+class AuditMode(Enum):
+    """What becomes of a tenant's turns while the audit cannot be written; the values are the words of the file."""
+
+    SPOOL = "spool"
+    """They go on as long as the audit's spool takes their records."""
+    STRICT = "strict"
+    """They are refused at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Tenant:
     search_by_model: bool = False
     allow_degraded: bool = True
     max_output_tokens: int = 0
+    audit: AuditMode = AuditMode.SPOOL
     labels: Mapping[str, str] = field(default_factory=dict)
     per_subject: TenantLimits = NO_LIMITS
     per_key: TenantLimits = NO_LIMITS

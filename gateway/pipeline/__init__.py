@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.audit import Audit
 from gateway.domain.call import Visitor
 from gateway.domain.errors import (
     CallerError,
@@ -24,6 +25,7 @@ from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions, Turn
+from gateway.domain.usage import Usage
 from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
 from gateway.limits.billing import BrokenStream
@@ -32,6 +34,7 @@ from gateway.limits.pricing import PriceBook, card_prices, search_cost
 from gateway.models.catalogue import Catalogue
 from gateway.pipeline.answering import Answering, Models
 from gateway.pipeline.attempt import Patience
+from gateway.pipeline.auditing import CodeOf, audited, digests, search_parameters, turn_intent
 from gateway.pipeline.job import Job, as_turn_failure, repeated
 from gateway.pipeline.outlet import Emit
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
@@ -51,6 +54,8 @@ class Stations:
     catalogue: Catalogue
     limiter: Limiter
     ledger: Ledger
+    audit: Audit
+    code_of: CodeOf
     searcher: Searcher
     extractor: Extractor
     prices: PriceBook
@@ -80,6 +85,8 @@ class Pipeline:
                 stations.prices,
                 stations.broken_stream,
                 now,
+                stations.audit,
+                stations.code_of,
             )
         )
 
@@ -120,8 +127,11 @@ class Pipeline:
             raise failure
         raise TurnFailed(failure, end)
 
-    async def search(self, visitor: Visitor, query: str, options: SearchOptions) -> Findings:
-        """The enrichment step alone: it counts as a request, and what it found is paid for."""
+    async def search(self, visitor: Visitor, query: str, options: SearchOptions, body_sha256: bytes) -> Findings:
+        """The enrichment step alone: it counts as a request, and what it found is paid for.
+
+        `body_sha256` is the digest of the request.
+        """
         if not query.strip():
             raise invalid("query", "is empty; say what to look for")
         stations, tenant = self._stations, visitor.tenant
@@ -133,10 +143,15 @@ class Pipeline:
         )
         used = Hold(0, 0)
         try:
-            within_s = visitor.call.deadline - asyncio.get_running_loop().time()
-            question = Question(query, (), options.mode or SearchMode.ALWAYS, options, within_s)
-            findings = await stations.searcher.enrich(question, tenant)
-            used = Hold(0, search_cost(findings.paid, self._now(), stations.prices))
+            parameters = search_parameters(options)
+            async with audited(stations.audit, visitor, body_sha256, parameters, stations.code_of) as told:
+                within_s = visitor.call.deadline - asyncio.get_running_loop().time()
+                question = Question(query, (), options.mode or SearchMode.ALWAYS, options, within_s)
+                findings = await stations.searcher.enrich(question, tenant)
+                used = Hold(0, search_cost(findings.paid, self._now(), stations.prices))
+                calls = sum(findings.paid.values())
+                told.usage = Usage(search_calls=calls, cost_nano_usd=used.cost_nano_usd)
+                told.sources = digests(findings.sources)
         finally:
             await stations.limiter.settle(reservation, used)
         return findings
@@ -209,6 +224,8 @@ class Pipeline:
     async def _open(self, job: Job) -> None:
         # From here on the receipt may stand: a caller who leaves during the next line has it closed all the same.
         job.opened = True
+        # Books and audit are written side by side: one wait for both.
+        job.entry = self._stations.audit.intend(turn_intent(job))
         try:
             standing = await self._stations.ledger.open(job.receipt)
         except OperatorError:
@@ -217,6 +234,7 @@ class Pipeline:
         if standing is not None:
             job.opened = False
             raise repeated(standing, job.turn)
+        await job.entry.written
 
     # --- the answer -------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.audit import Entry
 from gateway.domain.answer import Received
 from gateway.domain.call import Visitor
 from gateway.domain.errors import CallerError, GatewayError, Reason, UpstreamError
@@ -68,6 +69,7 @@ class Job:
     degraded: bool = False
     again: bool = False
     opened: bool = False
+    entry: Entry | None = None
     first_output: float | None = None
     last_output: float = 0.0
     longest_gap_s: float = 0.0

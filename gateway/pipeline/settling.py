@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.audit import Audit
 from gateway.domain.errors import GatewayError, OperatorError
 from gateway.domain.events import TurnEnd
 from gateway.domain.receipt import Receipt
@@ -12,6 +13,7 @@ from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
 from gateway.limits.billing import BrokenStream
 from gateway.limits.pricing import PriceBook
+from gateway.pipeline.auditing import CodeOf, turn_outcome
 from gateway.pipeline.bill import closed_receipt
 from gateway.pipeline.job import Job
 from gateway.telemetry import TurnObserver
@@ -27,6 +29,8 @@ class Books:
     prices: PriceBook
     broken_stream: BrokenStream
     now: Callable[[], float]
+    audit: Audit
+    code_of: CodeOf
 
 
 class Settling:
@@ -52,19 +56,29 @@ class Settling:
         books = self._books
         receipt = closed_receipt(job, failure, books.prices, books.broken_stream, books.now())
         used = receipt.settled
+        concluded = self._conclude(job, receipt, failure)
         try:
             if job.reservation is not None:
                 hold = Hold(used.prompt_tokens + used.completion_tokens, used.cost_nano_usd)
                 await books.limiter.settle(job.reservation, hold)
         finally:
             if job.opened:
-                await self._close(job, receipt)
+                await self._close(job, receipt, concluded)
             books.observer.ended(job.record(receipt, time.perf_counter()))
         return job.end(receipt)
 
-    async def _close(self, job: Job, receipt: Receipt) -> None:
+    def _conclude(self, job: Job, receipt: Receipt, failure: GatewayError | None) -> "asyncio.Future[None] | None":
+        """The audit's outcome is on its way while the books are closed."""
+        if job.entry is None:
+            return None
+        return self._books.audit.conclude(job.entry, turn_outcome(job, receipt, failure, self._books.code_of))
+
+    async def _close(self, job: Job, receipt: Receipt, concluded: "asyncio.Future[None] | None") -> None:
         try:
             await self._books.ledger.close(receipt)
+            if concluded is not None:
+                await concluded
         except OperatorError as error:
-            # The answer is with the caller already; the open receipt is closed at the next start.
+            # The answer is with the caller already. An open receipt is closed at the next start; an outcome that
+            # cannot be written is kept, and written when that is possible.
             job.failures.append(error.reason)

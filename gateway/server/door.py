@@ -19,6 +19,7 @@ from gateway.domain.call import Call, Caller, Credentials, Visitor
 from gateway.domain.errors import CallerError, CallerLeft, GatewayError, Reason, internal, invalid
 from gateway.domain.failure import TurnFailed
 from gateway.domain.tenant import Tenant, Tenants
+from gateway.server.caller_address import ADDRESS, BRIDGE, Forwarding, caller_address
 from gateway.server.status import ending
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ Handler = Callable[[Visitor, Any, Context], Awaitable[Any]]
 OpenHandler = Callable[[Any, Context], Awaitable[Any]]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
 Serve = Callable[[Any, Context, str], Awaitable[Any]]
+Metadata = grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...]
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -64,12 +66,15 @@ class Door:
         observer: DoorObserver,
         total_s: float,
         new_id: Callable[[], str],
+        *,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._tenants = tenants
         self._observer = observer
         self._total_s = total_s
         self._new_id = new_id
+        self._forwarding = forwarding or Forwarding()
         self._scopes: dict[str, str] = {}
         self._open_by_peer: dict[str, int] = {}
         self._open = 0
@@ -175,8 +180,13 @@ class Door:
             deadline=asyncio.get_running_loop().time() + limit_s,
             peer=context.peer(),
             trace_id=_text(metadata, "traceparent"),
+            caller_ip=self._caller_ip(context, metadata),
         )
         return Visitor(call, caller, tenant)
+
+    def _caller_ip(self, context: Context, metadata: Metadata) -> str:
+        said, shown = _text(metadata, ADDRESS), _text(metadata, BRIDGE)
+        return caller_address(context.peer(), said, shown, partial(_certificate, context), self._forwarding)
 
     def _request_id(self, context: Context) -> str:
         wished = _text(context.invocation_metadata() or (), "x-request-id")

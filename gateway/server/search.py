@@ -1,5 +1,7 @@
 """`gateway.v1.Search`: the enrichment step alone, and one document as data."""
 
+import hashlib
+
 from gateway.domain.call import Visitor
 from gateway.domain.extraction import Extraction, Table
 from gateway.pipeline import Pipeline
@@ -27,7 +29,7 @@ class Search:
         checks = Checks()
         options = read_search(request.options, checks)
         checks.raise_if_any()
-        found = await self._pipeline.search(visitor, request.query, options)
+        found = await self._pipeline.search(visitor, request.query, options, _digest(request))
         return search_pb2.SearchReply(
             events=[frames.search_event(event) for event in found.events],
             sources=[frames.source(item) for item in found.sources],
@@ -44,8 +46,13 @@ class Search:
         for place, name in enumerate(request.fields):
             checks.require(name in PARTS, f"fields[{place}]", f"{name[:32]!r} is none of {', '.join(PARTS)}")
         checks.raise_if_any()
-        found = await self._extracting.extract(visitor, url, request.content, request.mime_type.strip().lower())
+        mime_type = request.mime_type.strip().lower()
+        found = await self._extracting.extract(visitor, url, request.content, mime_type, _digest(request))
         return _reply(found, frozenset(request.fields or PARTS))
+
+
+def _digest(request: search_pb2.SearchRequest | search_pb2.ExtractRequest) -> bytes:
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 def _reply(found: Extraction, wanted: frozenset[str]) -> search_pb2.ExtractReply:

@@ -13,6 +13,7 @@ from prometheus_client import (
 
 from gateway.domain.errors import Reason
 from gateway.domain.record import TurnRecord
+from gateway.telemetry.audit import AuditMetrics
 
 FIRST_OUTPUT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 GAP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -35,6 +36,7 @@ class Metrics:
         histogram = partial(Histogram, labelnames=("model",), registry=self._registry)
         model = ("model",)
 
+        self.audit = AuditMetrics(self._registry)
         # Turns
         self._turns = counter(
             "gateway_turns_total", "Turns that ended; reason says why one failed", ("model", "finish", "reason")

@@ -1,4 +1,4 @@
-"""The audit in files: durable before anybody goes on, refused or spooled while disks fail, whole after any death."""
+"""The audit in files: durable first, refused or spooled while disks fail, whole after any death."""
 
 import asyncio
 import errno

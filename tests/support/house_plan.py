@@ -24,6 +24,7 @@ ROOM_OF = {
     "searching": "app",
     "http_port": "app",
     "metering": "app",
+    "auditing": "app",
     "inbox": "inbox",
     "__main__": "cli",
 }
@@ -83,7 +84,7 @@ PURE = {
             *("standing", "key_points", "best_passages", "layout_tables", "reader_frames", "links"),
         )
     ),
-    *(f"gateway/server/{name}.py" for name in ("frames", "requests", "status")),
+    *(f"gateway/server/{name}.py" for name in ("caller_address", "frames", "requests", "status")),
     *(f"gateway/bridge/{name}.py" for name in ("openai", "chunks", "answer", "errors", "dify", "openapi")),
 }
 CLOCKS_AND_CHANCE = {"time", "random", "secrets", "uuid"}
