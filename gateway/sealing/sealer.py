@@ -47,9 +47,9 @@ class Sealer:
 
     def seal(self, label: Label, salt: bytes, content: bytes) -> bytes:
         """The content, readable for nobody without the secret and this salt."""
-        self._left -= 1
-        if self._left < 0 or self._ticks() >= self._ends_at:
+        if not self._left or self._ticks() >= self._ends_at:
             self._begin_epoch()
+        self._left -= 1
         nonce = self._random(NONCE_BYTES)
         key = self._key(self._newest, self._epoch, label, salt)
         sealed = key.encrypt(nonce, content, bound_to(label, self._newest))
@@ -75,7 +75,7 @@ class Sealer:
 
     def _begin_epoch(self) -> None:
         self._epoch = self._random(EPOCH_BYTES)
-        self._left = self._epoch_operations - 1
+        self._left = self._epoch_operations
         self._ends_at = self._ticks() + EPOCH_S
 
     def _key(self, identity: bytes, epoch: bytes, label: Label, salt: bytes) -> AESGCM:
