@@ -76,7 +76,7 @@ class Recall:
         """Gives a complete answer to exactly this question though its lifetime is over, if there is one."""
         if job.sharing.key is None or not may_read(job.turn, job.visitor.tenant):
             return False
-        found = await self._cache.find(job.sharing.key, decode)
+        found = await self._cache.find(job.sharing.key, self._young_enough(job.turn.cache.max_age_s))
         if found is None:
             return False
         await outlet.tell(outdated())
@@ -152,12 +152,23 @@ class Recall:
         return max(answer.fresh_until - self._now(), 0.0) + self._lifetimes.stale_s
 
     def _fresh(self, max_age_s: float | None) -> Callable[[bytes], KnownAnswer]:
+        """Reads what still stands."""
+        young_enough, now = self._young_enough(max_age_s), self._now()
+
+        def read(value: bytes) -> KnownAnswer:
+            answer = young_enough(value)
+            if now >= answer.fresh_until:
+                raise Miss("stale")
+            return answer
+
+        return read
+
+    def _young_enough(self, max_age_s: float | None) -> Callable[[bytes], KnownAnswer]:
+        """Reads what is not older than the caller wants, whatever its lifetime."""
         now = self._now()
 
         def read(value: bytes) -> KnownAnswer:
             answer = decode(value)
-            if now >= answer.fresh_until:
-                raise Miss("stale")
             if max_age_s is not None and now - answer.stored_at >= max_age_s:
                 raise Miss("too_old")
             return answer
