@@ -16,6 +16,7 @@ from google.protobuf.internal import api_implementation
 from gateway import __version__, auditing, http_port, identity, metering, searching
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
+from gateway.bridge.server import BridgePort
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.record import TurnRecord
 from gateway.domain.tenant import Tenant
@@ -30,6 +31,7 @@ from gateway.pipeline import Pipeline, Stations
 from gateway.pipeline.attempt import Patience
 from gateway.pipeline.extracting import Extracting
 from gateway.server.account import Account
+from gateway.server.caller_address import Forwarding
 from gateway.server.converse import Converse
 from gateway.server.door import Door, DoorObserver
 from gateway.server.grpc_server import GrpcServer
@@ -104,9 +106,8 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         issuer = identity.own_issuer(settings, dev=dev)
         running = Running(settings.timers.end_margin_s)
         known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev, revoked=running.revoke))
-        bridge_secret = new_id()
-        forwarding = auditing.forwarding(settings, bridge_secret)
-        door = Door(known.authenticator, known.tenants, observer, settings.timers.total_s, new_id, forwarding=forwarding)
+        forwarding = auditing.forwarding(settings, new_id())
+        door = build_door(settings, known, observer, forwarding)
         pipeline = Pipeline(stations)
         stack.push_async_callback(pipeline.aclose)
         server = build_server(settings, door, running, pipeline, stations, open_reflection=dev, seat=seat)
@@ -121,10 +122,7 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         grpc_port = await server.start(lambda: known.ready)
         # The bridge outlives the drain, so that its callers hear how their answers end.
         tokens = identity.OwnTokens(settings, known, issuer)
-        inside = seat.place.inside if seat else ""
-        bridge = http_port.beside(
-            settings, grpc_port, user_secret(settings), tokens.routes(), inside=inside, known_by=bridge_secret
-        )
+        bridge = build_bridge(settings, grpc_port, tokens, forwarding.secret, seat)
         if bridge is not None:
             stack.push_async_callback(bridge.aclose)
         stack.push_async_callback(server.drain)
@@ -167,6 +165,21 @@ async def build_stations(
         new_id=new_id,
         count_text=metering.text_counter(settings),
     )
+
+
+def build_door(settings: Settings, known: identity.Identity, observer: Observer, forwarding: Forwarding) -> Door:
+    """The door, for callers of every kind."""
+    total_s = settings.timers.total_s
+    return Door(known.authenticator, known.tenants, observer, total_s, new_id, forwarding=forwarding)
+
+
+def build_bridge(
+    settings: Settings, grpc_port: int, tokens: identity.OwnTokens, known_by: str, seat: Seat | None
+) -> BridgePort | None:
+    """The HTTP bridge before this process's own port, where there is one."""
+    inside = seat.place.inside if seat else ""
+    secret = user_secret(settings)
+    return http_port.beside(settings, grpc_port, secret, tokens.routes(), inside=inside, known_by=known_by)
 
 
 def build_server(
