@@ -11,10 +11,19 @@ from typing import Protocol
 from gateway.domain.events import ModelEvent, Source
 from gateway.domain.turn import Generation, Message, Tool
 
+CAPABILITIES = ("tools", "vision", "json", "thinking")
+"""What a turn may need of a model, beyond plain text."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model is and can do. Prices are not here: they are the price book's."""
+    """What a model is and can do. Prices are not here: they are the price book's.
+
+    A model of the same `family` may stand in for it. Under one of `thinking_aliases` it thinks unless told
+    otherwise. `thinks_without_tool_demand` says that it refuses a demanded tool call while it thinks,
+    `wants_reasoning_back` that it refuses a history whose tool calls lack their reasoning. A `stand_in` answers
+    from evidence alone: it is asked first or as the last resort, and never in another model's place unmarked.
+    """
 
     name: str
     owner: str
@@ -24,6 +33,11 @@ class ModelCard:
     capabilities: tuple[str, ...] = ()
     local: bool = False
     aliases: tuple[str, ...] = ()
+    family: str = ""
+    thinking_aliases: tuple[str, ...] = ()
+    thinks_without_tool_demand: bool = False
+    wants_reasoning_back: bool = False
+    stand_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,87 +1,113 @@
-"""Which models there are, by name and alias, and who serves each (pure)."""
+"""Which models there are, by name and alias, and where each can be asked (pure)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
-from gateway.domain.errors import CallerError, Reason, invalid
+from gateway.domain.errors import CallerError, Reason
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import Place
 from gateway.models import ModelCard, ModelProvider
 
+DEGRADED = "degraded"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One upstream with one of its keys: `key` counts them from 1, and is never the key itself.
+
+    `local` says that it runs on machines of the operator's own. Times in seconds, 0 = the gateway's own timers.
+    """
+
+    provider: ModelProvider
+    key: int = 1
+    region: str = ""
+    local: bool = False
+    first_output_s: float = 0.0
+    first_output_thinking_s: float = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model and who serves it, with the reason it was chosen."""
+    """A model and where it is asked, with one word for why it stands where it does in the plan."""
 
     card: ModelCard
-    provider: ModelProvider
+    endpoint: Endpoint
     reason: str
+
+    @property
+    def provider(self) -> ModelProvider:
+        """Who is asked."""
+        return self.endpoint.provider
+
+    @property
+    def upstream(self) -> str:
+        """The name of the upstream, as in the configuration."""
+        return self.endpoint.provider.name
+
+    @property
+    def key(self) -> int:
+        """Which of the upstream's keys."""
+        return self.endpoint.key
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model with the endpoints that serve it, in order of preference."""
+
+    card: ModelCard
+    endpoints: tuple[Endpoint, ...]
 
 
 class Catalogue:
-    """Looks models up. The first provider's first model is the default."""
+    """Looks models up; the first one is the default unless another is named."""
 
-    def __init__(self, providers: Iterable[ModelProvider]) -> None:
-        self._routes: dict[str, Route] = {}
-        self._names: dict[str, str] = {}
-        for provider in providers:
-            for card in provider.cards:
-                self._routes.setdefault(card.name, Route(card, provider, "requested"))
-                for name in (card.name, *card.aliases):
-                    self._names.setdefault(name, card.name)
-        self._default = next(iter(self._routes.values()), None)
-        self._local = next((route for route in self._routes.values() if route.card.local), None)
+    def __init__(self, models: Iterable[Served], default: str = "") -> None:
+        ordered = sorted(models, key=lambda served: served.card.name != default)
+        self.models = tuple(
+            Served(replace(served.card, local=all(e.local for e in served.endpoints)), served.endpoints)
+            for served in ordered
+        )
+        self._by_name: dict[str, Served] = {}
+        for served in self.models:
+            card = served.card
+            for name in (card.name, *card.aliases, *card.thinking_aliases):
+                self._by_name.setdefault(name, served)
+        self.regions = frozenset(e.region for served in self.models for e in served.endpoints if e.region)
 
-    def resolve(self, wish: str, tenant: Tenant, place: Place) -> Route:
-        """The route for a wish ("" = the default), within what the tenant and the place allow.
-
-        Raises CallerError: MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, INVALID_REQUEST where name and place contradict.
-        """
-        route = self._requested(wish) if wish else self._by_place(place, tenant)
-        name, local = route.card.name, route.card.local
-        if not tenant.may_use_model(name):
-            raise CallerError(
-                Reason.MODEL_NOT_ALLOWED,
-                f"this tenant may not use the model {name}; ListModels shows which it may",
-            )
-        if (place is Place.LOCAL_ONLY and not local) or (place is Place.CLOUD_ONLY and local):
-            raise invalid("routing.place", f"{place.value} excludes the model {name}; leave out one of the two")
-        return route
-
-    def offered(self, tenant: Tenant) -> Sequence[ModelCard]:
-        """The models this tenant may use."""
-        return [route.card for name, route in self._routes.items() if tenant.may_use_model(name)]
-
-    def degraded(self, tenant: Tenant) -> Route | None:
-        """What still answers when no upstream does: the first local model the tenant may use."""
-        local = self._local
-        if local is None or not tenant.may_use_model(local.card.name):
-            return None
-        return Route(local.card, local.provider, "degraded")
-
-    def _requested(self, wish: str) -> Route:
-        name = self._names.get(wish)
-        if name is None:
+    def named(self, wish: str) -> Served:
+        """The model of this name or alias. Raises CallerError MODEL_NOT_FOUND."""
+        found = self._by_name.get(wish)
+        if found is None:
             raise CallerError(
                 Reason.MODEL_NOT_FOUND, f"there is no model {wish[:64]!r}; ListModels shows which there are"
             )
-        return self._routes[name]
+        return found
 
-    def _by_place(self, place: Place, tenant: Tenant) -> Route:
-        """The first model that the tenant may use where the place asks for it; LOCAL_FIRST falls back to any."""
-        usable = [route for route in self._routes.values() if tenant.may_use_model(route.card.name)]
-        local = [route for route in usable if route.card.local]
-        cloud = [route for route in usable if not route.card.local]
-        wanted = {
-            Place.LOCAL_ONLY: local,
-            Place.CLOUD_ONLY: cloud,
-            Place.LOCAL_FIRST: local or cloud,
-            Place.ANY: usable,
-        }[place]
-        if not wanted:
-            raise CallerError(
-                Reason.MODEL_NOT_FOUND,
-                f"this tenant may use no model where routing.place asks for it: {place.value}",
-            )
-        reason = "default" if place is Place.ANY else place.value
-        return Route(wanted[0].card, wanted[0].provider, reason)
+    def usable(self, tenant: Tenant) -> tuple[Served, ...]:
+        """The models this tenant may use, each where the tenant's data may go."""
+        return tuple(
+            Served(served.card, places)
+            for served in self.models
+            if tenant.may_use_model(served.card.name)
+            and (places := tuple(e for e in served.endpoints if may_go(tenant, e)))
+        )
+
+    def offered(self, tenant: Tenant) -> Sequence[ModelCard]:
+        """The cards of these models."""
+        return [served.card for served in self.usable(tenant)]
+
+    def degraded(self, tenant: Tenant) -> Route | None:
+        """What still answers when no upstream does: the stand-in, if the tenant may use it."""
+        for served in self.models:
+            if served.card.stand_in and tenant.may_use_model(served.card.name):
+                return Route(served.card, served.endpoints[0], DEGRADED)
+        return None
+
+
+def may_go(tenant: Tenant, endpoint: Endpoint) -> bool:
+    """Whether the tenant's own rules let its questions go there."""
+    if endpoint.local:
+        return tenant.place is not Place.CLOUD_ONLY
+    in_region = any(fnmatchcase(endpoint.region, pattern) for pattern in tenant.regions)
+    return in_region and tenant.place is not Place.LOCAL_ONLY

@@ -1,43 +1,15 @@
-"""DeepSeek: its models, their names and what its API wants differently (api-docs.deepseek.com, November 2026)."""
+"""DeepSeek with one key: the provider that its profile describes."""
 
 import ssl
 from collections.abc import Callable
 
-from gateway.models import ModelCard
 from gateway.models.openai_compatible import OpenAICompatible, ignore
-from gateway.models.openai_request import Quirks
+from gateway.models.profiles import PROFILES
 
-BASE_URL = "https://api.deepseek.com"
-
-_FEATURES = ("streaming", "thinking", "tools", "json")
-CARDS = (
-    ModelCard(
-        name="deepseek-flash",
-        owner="deepseek",
-        provider="deepseek",
-        context_tokens=1_000_000,
-        max_output_tokens=384_000,
-        capabilities=(*_FEATURES, "vision"),
-        # Retired models whose names DeepSeek still accepts and bills as flash; Dify sends the first.
-        aliases=("deepseek-v4-flash", "deepseek-v4-flash-vision-exp"),
-    ),
-    ModelCard(
-        name="deepseek-v4-pro",
-        owner="deepseek",
-        provider="deepseek",
-        context_tokens=1_000_000,
-        max_output_tokens=384_000,
-        capabilities=_FEATURES,
-    ),
-)
-QUIRKS = Quirks(
-    user_field="user_id",
-    thinking_field="thinking",
-    effort_field="reasoning_effort",
-    reasoning_back="reasoning_content",
-    forced_tools_while_thinking=False,
-    max_stop=16,
-)
+PROFILE = PROFILES["deepseek"]
+BASE_URL = PROFILE.base_url
+CARDS = PROFILE.cards
+QUIRKS = PROFILE.quirks
 
 
 def create(

@@ -18,6 +18,7 @@ CARD = ModelCard(
     max_output_tokens=4_096,
     capabilities=("streaming", "grounded"),
     local=True,
+    stand_in=True,
 )
 
 

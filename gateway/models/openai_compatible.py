@@ -5,7 +5,7 @@ It owns no timer of the turn: first output, idle and total time are the caller's
 
 import json
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import orjson
 
@@ -23,8 +23,9 @@ def ignore(_what: str, _value: int) -> None:
 class OpenAICompatible:
     """One server and one key. Make it on the running event loop; close it with `aclose`.
 
-    `base_url` may end in `/v1`; an empty `api_key` sends none; `connect_timeout_s` covers name resolution, TCP and
-    TLS; `tls` replaces the system's trust store. Raises ValueError for a base URL or key that cannot be used.
+    `names` are its own names for models, where they are others. `base_url` may end in `/v1`; an empty `api_key`
+    sends none; `connect_timeout_s` covers name resolution, TCP and TLS; `tls` replaces the system's trust store.
+    Raises ValueError for a base URL or key that cannot be used.
 
     `observe` is told, at most once per turn and thing, what a metric may count: `other_choices`,
     `usage_out_of_range`, `usage_not_the_sum`, `thinking_off`, `tool_choice_auto`, and `concurrency_limit` with
@@ -39,6 +40,8 @@ class OpenAICompatible:
         api_key: str,
         cards: Sequence[ModelCard],
         quirks: Quirks,
+        names: Mapping[str, str] | None = None,
+        key_header: str = "Authorization",
         connect_timeout_s: float = 3.0,
         read_bufsize: int = 65536,
         tls: ssl.SSLContext | None = None,
@@ -46,12 +49,16 @@ class OpenAICompatible:
     ) -> None:
         self._name = name
         self._cards = tuple(cards)
-        self._own_names = {word: card.name for card in self._cards for word in (card.name, *card.aliases)}
+        there = names or {}
+        self._own_names = {
+            word: there.get(card.name, card.name) for card in self._cards for word in (card.name, *card.aliases)
+        }
         self._quirks = quirks
         self._observe = observe
         self._upstream = Upstream(
             base_url,
             api_key,
+            key_header=key_header,
             connect_timeout_s=connect_timeout_s,
             read_bufsize=read_bufsize,
             tls=tls,

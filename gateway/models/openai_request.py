@@ -22,8 +22,9 @@ _JSON_ONLY = "Answer with one JSON object and nothing else."
 class Quirks:
     """What one vendor wants and can do; the defaults are those of the plain OpenAI format.
 
-    A field name that is empty is not sent. `reasoning_back` names the field in which the reasoning of a tool turn
-    goes back. `forced_tools_while_thinking` False turns a forced tool choice into `auto` while thinking is on.
+    A field name that is empty is not sent. `thinking_on` and `thinking_off` are sent as they are, where a switch
+    has a form of its own. `reasoning_back` names the field in which the reasoning of a tool turn goes back.
+    `forced_tools_while_thinking` False turns a forced tool choice into `auto` while thinking is on.
     `reasoning_beside` says that its `completion_tokens` do not include the reasoning (xAI).
     """
 
@@ -31,6 +32,8 @@ class Quirks:
     user_field: str = "user"
     include_usage: bool = True
     thinking_field: str = ""
+    thinking_on: Mapping[str, object] = field(default_factory=dict)
+    thinking_off: Mapping[str, object] = field(default_factory=dict)
     effort_field: str = ""
     efforts: Mapping[Thinking, str] = field(default_factory=lambda: _EFFORTS)
     reasoning_back: str = ""
@@ -149,7 +152,7 @@ def _with_json_instruction(
 
 def _thinking(thinking: Thinking, quirks: Quirks) -> dict[str, object]:
     on = thinking is not Thinking.OFF
-    sent: dict[str, object] = {}
+    sent: dict[str, object] = dict(quirks.thinking_on if on else quirks.thinking_off)
     if quirks.thinking_field:
         sent[quirks.thinking_field] = {"type": "enabled" if on else "disabled"}
     if quirks.effort_field and on:

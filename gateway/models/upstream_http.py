@@ -39,6 +39,7 @@ class Upstream:
         base_url: str,
         api_key: str,
         *,
+        key_header: str = "Authorization",
         connect_timeout_s: float,
         read_bufsize: int,
         tls: ssl.SSLContext | None,
@@ -47,7 +48,7 @@ class Upstream:
         if not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("the API key holds characters that no HTTP header may carry")
         url = chat_url(base_url)
-        self._request_head = _request_head(url, api_key)
+        self._request_head = _request_head(url, api_key, key_header)
         self._observe = observe
         secure = (tls or _system_trust()) if url.scheme == "https" else None
         self._pool = Pool(
@@ -119,7 +120,7 @@ def chat_url(base_url: str) -> URL:
     return url
 
 
-def _request_head(url: URL, api_key: str) -> bytes:
+def _request_head(url: URL, api_key: str, key_header: str) -> bytes:
     """Everything before the length of the body, which comes last."""
     headers = {
         "Host": url.raw_authority if url.is_default_port() is False else _bracketed(url.raw_host or ""),
@@ -127,7 +128,7 @@ def _request_head(url: URL, api_key: str) -> bytes:
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
         "User-Agent": "inference-gateway",
-        **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
+        **({key_header: f"Bearer {api_key}" if key_header == "Authorization" else api_key} if api_key else {}),
     }
     lines = [f"POST {url.raw_path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "Content-Length: "]).encode("ascii")

@@ -1,23 +1,25 @@
 """Turns a request into what will be asked of a model, and what must be held for it (pure)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.domain.errors import CallerError, Reason, invalid
 from gateway.domain.events import Notice, NoticeKind
+from gateway.domain.receipt import Receipt
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import Generation, Image, Message, Role, SearchOptions, Thinking, ToolMode, Turn
 from gateway.domain.usage import Usage, UsageBasis
 from gateway.limits.estimate import (
     CountText,
-    count_text,
     effective_max_tokens,
     prompt_tokens,
     reserve_tokens,
 )
 from gateway.limits.pricing import CardPrices, PriceBook, hold_price
 from gateway.models import ModelCard
-from gateway.models.catalogue import Catalogue, Route
+from gateway.models.catalogue import Route
+from gateway.models.complexity import complexity
+from gateway.models.routing import Router, Wish
 
 NEAR_PERCENT = 80
 
@@ -27,13 +29,15 @@ class Plan:
     """One turn, decided: the route, the options as the model will get them, the estimated prompt in tokens.
 
     `cost_capped` says that the caller's own limit made max_tokens smaller, so that its end is a LIMIT;
-    `near_tokens` is the output at which four fifths of that limit are used up (0 = the caller set none).
+    `near_tokens` is the output at which four fifths of that limit are used up (0 = the caller set none). `routes`
+    is everywhere the turn may go, in order; `route` is the first.
     """
 
     route: Route
     generation: Generation
     estimated_tokens: int
     notices: tuple[Notice, ...]
+    routes: tuple[Route, ...] = ()
     cost_capped: bool = False
     near_tokens: int = 0
 
@@ -46,19 +50,32 @@ class Offer:
     prices: CardPrices
 
 
-def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue, count: CountText = count_text) -> Plan:
+Peak = Callable[[str], bool]
+"""Whether the peak price of this model holds now."""
+
+
+def plan_turn(turn: Turn, tenant: Tenant, router: Router, count: CountText, peak: Peak) -> Plan:
     """Raises CallerError for a model or option that cannot be had, naming the field."""
-    route = catalogue.resolve(turn.model, tenant, turn.routing.place)
-    card = route.card
-    _check_capabilities(turn, route)
-    if turn.routing.region:
-        raise invalid("routing.region", "no upstream of this gateway is configured with a region; leave it empty")
-    generation, notices = _adapt(turn, route)
+    wish = _wish(turn)
+    routes = router.routes(wish, tenant)
+    generation, notices = _adapt(turn, routes[0])
+    estimated = prompt_tokens(turn.messages, turn.tools, generation, count)
+    if not turn.model:
+        first = routes[0].card
+        local, why = router.preference(
+            estimated, lambda: complexity(turn.question), lambda: peak(first.name), thinks=wish.thinks
+        )
+        if local is not None:
+            routes = router.routes(replace(wish, local=local, why=why), tenant)
+        routes = _roomy_first(routes, generation, estimated)
+        if routes[0].card is not first:
+            generation, notices = _adapt(turn, routes[0])
+    card = routes[0].card
+    _check_capabilities(turn, routes[0])
     capped = effective_max_tokens(generation, card.max_output_tokens, tenant.max_output_tokens)
     if generation.max_tokens > capped:
         notices.append(clamped("generation.max_tokens", f"lowered to {capped}", max_tokens=str(capped)))
     generation = replace(generation, max_tokens=capped)
-    estimated = prompt_tokens(turn.messages, turn.tools, generation, count)
     if estimated + capped > card.context_tokens:
         raise CallerError(
             Reason.CONTEXT_LENGTH_EXCEEDED,
@@ -66,7 +83,31 @@ def plan_turn(turn: Turn, tenant: Tenant, catalogue: Catalogue, count: CountText
             f"of {card.name}; shorten the messages or lower generation.max_tokens",
             facts={"context_tokens": str(card.context_tokens), "prompt_tokens": str(estimated)},
         )
-    return Plan(route, generation, estimated, tuple(notices))
+    return Plan(routes[0], generation, estimated, tuple(notices), routes)
+
+
+def has_room(card: ModelCard, generation: Generation, estimated: int) -> bool:
+    """Whether a model can take this prompt and write that much."""
+    most = generation.max_tokens
+    return most <= card.max_output_tokens and estimated + most <= card.context_tokens
+
+
+def may_stand_in(plan: Plan, route: Route, receipt: Receipt, prices: PriceBook, *, dearer: bool) -> bool:
+    """Whether another route of the plan may serve it: there is room for the prompt, and what is held pays for it.
+
+    `dearer` says that the dearest of them was held.
+    """
+    if route.card is plan.route.card:
+        return True
+    if not has_room(route.card, plan.generation, plan.estimated_tokens):
+        return False
+    reserved, when = receipt.reserved, receipt.created
+
+    def most(model: str) -> int:
+        tokens = reserved.prompt_tokens, reserved.completion_tokens
+        return hold_price(*tokens, model, start=when, end=when, book=prices).cost_nano_usd
+
+    return dearer or most(route.card.name) <= most(plan.route.card.name)
 
 
 def held(
@@ -77,17 +118,23 @@ def held(
     span: tuple[float, float],
     prices: PriceBook,
     searches: Mapping[str, int],
+    dearer: bool = False,
 ) -> tuple[Plan, Usage]:
     """The most this turn may use, and the plan with max_tokens lowered to what `limit.max_cost_nano_usd` pays for.
 
-    `span` is the first and the last moment (seconds since the epoch) that may set the price.
+    `span` is the first and the last moment (seconds since the epoch) that may set the price. With `dearer` the
+    dearest model that may stand in is held.
     """
     prompt = reserve_tokens(plan.estimated_tokens) + evidence_tokens
     most, ceiling = plan.generation.max_tokens, turn.limit.max_cost_nano_usd
+    start, end = span
+    names = {route.card.name for route in plan.routes} if dearer else {plan.route.card.name}
 
     def cost_of(tokens: int) -> int:
-        name, (start, end) = plan.route.card.name, span
-        return hold_price(prompt, tokens, name, start=start, end=end, book=prices, searches=searches).cost_nano_usd
+        return max(
+            hold_price(prompt, tokens, name, start=start, end=end, book=prices, searches=searches).cost_nano_usd
+            for name in names
+        )
 
     cost = cost_of(most)
     if 0 < ceiling < cost:
@@ -126,6 +173,29 @@ def clamped(field: str, what: str, **facts: str) -> Notice:
     return Notice(NoticeKind.OPTION_CLAMPED, f"{field}: {what}", {"field": field, **facts})
 
 
+def _wish(turn: Turn) -> Wish:
+    wish, needs = turn.generation, set()
+    if turn.tools:
+        needs.add("tools")
+    if any(isinstance(part, Image) for message in turn.messages for part in message.parts):
+        needs.add("vision")
+    if wish.json_object or wish.json_schema:
+        needs.add("json")
+    routing = turn.routing
+    thinks = wish.thinking not in (None, Thinking.OFF)
+    return Wish(turn.model, routing.place, routing.region, frozenset(needs), thinks)
+
+
+def _roomy_first(routes: tuple[Route, ...], generation: Generation, estimated: int) -> tuple[Route, ...]:
+    """Where the caller left the model open, one that is too small for the prompt is passed over."""
+    if has_room(routes[0].card, generation, estimated):
+        return routes
+    roomy = [route for route in routes if has_room(route.card, generation, estimated)]
+    if not roomy:
+        return routes
+    return (replace(roomy[0], reason="long_prompt"), *roomy[1:])
+
+
 def _check_capabilities(turn: Turn, route: Route) -> None:
     name, able = route.card.name, route.card.capabilities
     if turn.tools and "tools" not in able:
@@ -143,15 +213,18 @@ def _adapt(turn: Turn, route: Route) -> tuple[Generation, list[Notice]]:
     """What the model's own rules make of the wishes; every change is a notice, nothing is dropped silently."""
     wish, notices = turn.generation, []
     thinking = wish.thinking or Thinking.OFF
+    if wish.thinking is None and turn.model in route.card.thinking_aliases:
+        thinking = Thinking.HIGH
     if thinking is not Thinking.OFF and "thinking" not in route.card.capabilities:
         notices.append(clamped("generation.thinking", f"{route.card.name} does not think; switched off"))
         thinking = Thinking.OFF
     # https://api-docs.deepseek.com: a thinking model takes no forced tool, and wants its reasoning of every
     # earlier tool call back.
-    if thinking is not Thinking.OFF and wish.tool_mode in (ToolMode.REQUIRED, ToolMode.NAMED):
+    demanded = route.card.thinks_without_tool_demand and wish.tool_mode in (ToolMode.REQUIRED, ToolMode.NAMED)
+    if thinking is not Thinking.OFF and demanded:
         notices.append(clamped("generation.thinking", "switched off, because a tool call is demanded"))
         thinking = Thinking.OFF
-    if thinking is not Thinking.OFF and _lacks_reasoning(turn.messages):
+    if thinking is not Thinking.OFF and route.card.wants_reasoning_back and _lacks_reasoning(turn.messages):
         notices.append(
             clamped("generation.thinking", "switched off, because an earlier tool call came without its reasoning")
         )

@@ -1,4 +1,4 @@
-"""The operator's port: `/metrics` for Prometheus, `/healthz` (alive) and `/readyz` (ready for calls)."""
+"""The operator's port: `/metrics` for Prometheus, `/healthz` (alive), `/readyz` (ready), `/upstreams`."""
 
 from collections.abc import Callable
 
@@ -6,21 +6,27 @@ from aiohttp import web
 
 from gateway.domain.errors import OperatorError, Reason
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.upstreams import Standings
 
 
 class MetricsPort:
     """A small HTTP server of its own, so that scraping needs no credential and callers never reach it."""
 
-    def __init__(self, address: str, metrics: Metrics, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, address: str, metrics: Metrics, ready: Callable[[], bool], standings: Standings = tuple
+    ) -> None:
+        """`standings` says how every upstream is doing."""
         self._address = address
         self._metrics = metrics
         self._ready = ready
+        self._standings = standings
         app = web.Application()
         app.add_routes(
             [
                 web.get("/metrics", self._page),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
+                web.get("/upstreams", self._upstreams),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -53,3 +59,6 @@ class MetricsPort:
     async def _readyz(self, _request: web.Request) -> web.Response:
         ready = self._ready()
         return web.Response(text="ready\n" if ready else "not ready\n", status=200 if ready else 503)
+
+    async def _upstreams(self, _request: web.Request) -> web.Response:
+        return web.json_response({"upstreams": [dict(facts) for facts in self._standings()]})
