@@ -4,13 +4,15 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 
 from google.protobuf.json_format import MessageToDict
 
 from gateway.commands import connection
 from gateway.commands.connection import DONE, FAILED, WRONG_USAGE, complain
+from gateway.commands.provenance import sentences_of
 from gateway.commands.terminal import AnswerView, Look
-from gateway.v1 import inference_pb2
+from gateway.v1 import content_pb2, inference_pb2
 from gateway_client.client import GatewayClient
 from gateway_client.errors import GatewayClientError, SettingsError
 from gateway_client.settings import read_settings
@@ -20,7 +22,9 @@ from gateway_client.turns import TurnOptions
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("question", help="the question; - reads it from standard input")
-    parser.add_argument("--json", action="store_true", help="print each ServerFrame as one line of JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print each ServerFrame as one line of JSON, then the sentences"
+    )
     connection.configure(parser)
 
 
@@ -33,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
             return WRONG_USAGE
         options = connection.turn_options(args)
         options["prompt"] = question
-        look = connection.look(read_settings(), reasoning=args.show_reasoning)
+        look = connection.look(read_settings(), reasoning=args.show_reasoning, provenance=True)
         client = GatewayClient(args.target, **connection.client_options(args))
         asyncio.run(_print_frames(client, options) if args.json else _print_answer(client, options, look))
     except SettingsError as error:
@@ -59,10 +63,30 @@ async def _print_answer(client: GatewayClient, options: TurnOptions, look: Look)
 
 
 async def _print_frames(client: GatewayClient, options: TurnOptions) -> None:
+    answer, citations = bytearray(), []
     async with client, client.generate(**options) as frames:
         async for frame in frames:
+            answer += frame.delta.text.encode()
+            if frame.HasField("citation"):
+                citations.append(frame.citation)
             sys.stdout.write(f"{frame_line(frame)}\n")
             sys.stdout.flush()
+    if citations:
+        sys.stdout.write(f"{sentences_line(bytes(answer), citations)}\n")
+
+
+def sentences_line(answer: bytes, citations: Sequence[content_pb2.Citation]) -> str:
+    """Where each sentence comes from, as the last line of JSON; one without a citation is its text alone."""
+    told = [
+        {
+            "text": sentence.text,
+            **({"source_ids": sentence.source_ids} if sentence.source_ids else {}),
+            **({"support": content_pb2.Support.Name(sentence.support)} if sentence.support else {}),
+            **({"evidence": sentence.evidence} if sentence.evidence else {}),
+        }
+        for sentence in sentences_of(answer, citations)
+    ]
+    return json.dumps({"sentences": told}, separators=(",", ":"))
 
 
 def frame_line(frame: inference_pb2.ServerFrame) -> str:

@@ -1,8 +1,10 @@
 """The options by which `ask` and `chat` reach the gateway, and their writing to the terminal."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.commands.terminal import Look, Piece
@@ -75,10 +77,25 @@ def turn_options(args: argparse.Namespace) -> TurnOptions:
     return options
 
 
-def look(settings: ClientSettings, *, reasoning: bool) -> Look:
+def look(settings: ClientSettings, *, reasoning: bool, provenance: bool = False) -> Look:
     """What the terminal allows; colours need both streams to be one."""
     out, aside = sys.stdout.isatty(), sys.stderr.isatty()
-    return Look(colour=settings.colour and out and aside, live=aside, terminal=out, reasoning=reasoning)
+    return Look(
+        colour=settings.colour and out and aside,
+        live=aside,
+        terminal=out,
+        reasoning=reasoning,
+        provenance=provenance,
+        columns=columns(),
+    )
+
+
+def columns() -> int:
+    """How wide the terminal is, whichever stream is one; 80 where none is."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            return max(40, os.get_terminal_size(stream.fileno()).columns)
+    return 80
 
 
 def write(pieces: Iterable[Piece]) -> None:

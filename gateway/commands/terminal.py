@@ -8,12 +8,20 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.commands.columns import cut, padded, width
+from gateway.commands.provenance import Sentence, sentences_of
 from gateway.v1 import content_pb2, inference_pb2
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _HIDING = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _NUMBER = re.compile(r"[0-9]+")
-_QUOTE_LENGTH = 80
+_QUOTE_COLUMNS = 70
+_LABELS = {
+    content_pb2.SUPPORT_STATED: "STATED",
+    content_pb2.SUPPORT_PARTLY: "PARTLY",
+    content_pb2.SUPPORT_NOT_FOUND: "NOT FOUND",
+}
+_COLOURS = {"STATED": 32, "PARTLY": 33, "NOT FOUND": 31}
 
 _FINISH_HINTS = {
     inference_pb2.FINISH_LENGTH: "the answer was cut at its token limit: allow more with --max-tokens",
@@ -33,16 +41,23 @@ class Piece:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the terminal can do. `live` allows asides about what is going on; `terminal` is whether the answer
-    is read on one, where control characters must not get through."""
+    is read on one, where control characters must not get through. `provenance` says after an answer where each of
+    its sentences comes from."""
 
     colour: bool = False
     live: bool = False
     terminal: bool = False
     reasoning: bool = False
+    provenance: bool = False
+    columns: int = 80
 
     def dim(self, text: str) -> str:
         """The text, dimmed where colours are allowed."""
         return f"\x1b[2m{text}\x1b[22m" if self.colour and text else text
+
+    def tinted(self, text: str, colour: int | None) -> str:
+        """The text in one of the terminal's own colours, where they are allowed."""
+        return f"\x1b[{colour}m{text}\x1b[39m" if self.colour and colour else text
 
 
 class AnswerView:
@@ -53,6 +68,7 @@ class AnswerView:
         self._last = "\n"
         self._thinking = False
         self._sources: dict[str, content_pb2.Source] = {}
+        self._citations: list[content_pb2.Citation] = []
         self._late: list[content_pb2.Citation] = []
         self._notices: list[inference_pb2.Notice] = []
         self._answer = bytearray()
@@ -86,7 +102,8 @@ class AnswerView:
         return self._live(search_line(event)) if not self._answer else []
 
     def _live(self, line: str) -> list[Piece]:
-        return [Piece(self._look.dim(f"· {line}") + "\n", aside=True)] if self._look.live else []
+        line = cut(f"· {line}", self._look.columns)
+        return [Piece(self._look.dim(line) + "\n", aside=True)] if self._look.live else []
 
     def _delta(self, delta: inference_pb2.Delta) -> list[Piece]:
         pieces = []
@@ -107,6 +124,7 @@ class AnswerView:
 
     def _citation(self, citation: content_pb2.Citation) -> list[Piece]:
         """A mark stands where its span ends; once more text was written, it can only be listed below."""
+        self._citations.append(citation)
         if citation.end != len(self._answer):
             self._late.append(citation)
             return []
@@ -117,24 +135,49 @@ class AnswerView:
         below = [*self._source_lines(), *(f"note: {one_line(notice.message)}" for notice in self._notices)]
         if end.finish in _FINISH_HINTS:
             below.append(f"note: {_FINISH_HINTS[end.finish]}")
-        blocks = ["\n".join(below), self._look.dim(facts_line(end))]
+        blocks = ["\n".join(below), "\n".join(self._provenance()), self._look.dim(facts_line(end))]
         text = "".join(f"\n{block}\n" for block in blocks if block)
         return [*self.close(), Piece(text)]
 
     def _source_lines(self) -> list[str]:
         lines = []
         for source in sorted(self._sources.values(), key=lambda source: (len(source.source_id), source.source_id)):
-            lines.append(source_line(source))
+            lines += source_lines(source, self._look.columns)
+            late = [] if self._look.provenance else self._late
             lines += [
                 self._look.dim(f"    on “{self._quote(citation)}”")
-                for citation in self._late
+                for citation in late
                 if source.source_id in citation.source_ids
             ]
         return lines
 
+    def _provenance(self) -> list[str]:
+        """One line for each sentence: the sources it names, what the check of it gave, and how it begins."""
+        if not self._look.provenance or not self._citations:
+            return []
+        sentences = sentences_of(bytes(self._answer), self._citations)
+        marks = ["".join(f"[{number(name)}]" for name in sentence.source_ids) for sentence in sentences]
+        room = max(map(width, marks))
+        return ["Where each sentence comes from:"] + [
+            line
+            for sentence, mark in zip(sentences, marks, strict=True)
+            for line in self._sentence_lines(sentence, padded(mark, room))
+        ]
+
+    def _sentence_lines(self, sentence: Sentence, mark: str) -> list[str]:
+        label = _LABELS.get(sentence.support, "UNCHECKED") if sentence.source_ids else "no source"
+        before = f"{mark}  {padded(label, 9)}  "
+        room = max(20, self._look.columns - width(before))
+        told = self._look.tinted(label, _COLOURS.get(label)) + " " * (9 - width(label))
+        lines = [f"{mark}  {told}  {cut(one_line(sentence.text), room)}"]
+        if sentence.evidence and label != "STATED":
+            says = cut(f"the source: {one_line(sentence.evidence)}", room)
+            lines.append(" " * width(before) + self._look.dim(says))
+        return lines
+
     def _quote(self, citation: content_pb2.Citation) -> str:
         words = one_line(self._answer[citation.start : citation.end].decode(errors="replace"))
-        return words if len(words) <= _QUOTE_LENGTH else f"{words[: _QUOTE_LENGTH - 1]}…"
+        return cut(words, _QUOTE_COLUMNS)
 
     def _line_end(self) -> list[Piece]:
         last, self._last = self._last, "\n"
@@ -160,24 +203,33 @@ def number(source_id: str) -> str:
     return found[0] if found else one_line(source_id)
 
 
-def source_line(source: content_pb2.Source) -> str:
-    """`[1] title — url (date)`."""
+def source_lines(source: content_pb2.Source, columns: int = 80) -> list[str]:
+    """`[1] title — url (date)`, the address on a line of its own where one line is too short for all of it."""
     title, url = one_line(source.title), one_line(source.url)
-    named = f"{title} — {url}" if title and url else title or url
     date = f" ({_date(source)})" if source.HasField("published") else ""
-    return f"[{number(source.source_id)}] {named}{date}"
+    mark = f"[{number(source.source_id)}] "
+    whole = mark + (f"{title} — {url}" if title and url else title or url) + date
+    if width(whole) <= columns or not (title and url):
+        return [whole]
+    return [mark + cut(title, columns - width(mark) - width(date)) + date, f"    {url}"]
 
 
 def search_line(event: inference_pb2.SearchEvent) -> str:
-    """Which provider did what, in which time."""
-    who = f"{one_line(event.provider)}: "
-    if event.status == inference_pb2.SEARCH_STATUS_FAILED:
-        return f"{who}failed{_because(event.detail)}"
-    if event.status == inference_pb2.SEARCH_STATUS_SKIPPED:
-        return f"{who}skipped{_because(event.detail)}"
+    """Which provider does what, or did it in which time."""
+    who = one_line(event.provider)
+    took = f"{event.took.seconds + event.took.nanos / 1e9:.1f} s"
+    match event.status:
+        case inference_pb2.SEARCH_STATUS_STARTED:
+            return f"asking {who} for “{one_line(event.query)}”"
+        case inference_pb2.SEARCH_STATUS_FAILED:
+            return f"{who}: failed after {took}{_because(event.detail)}"
+        case inference_pb2.SEARCH_STATUS_SKIPPED:
+            return f"{who}: skipped{_because(event.detail)}"
+    if who == "pages":
+        return f"pages: read in {took}{_because(event.detail)}"
     count = len(event.sources)
-    took = f", {event.took.seconds + event.took.nanos / 1e9:.1f} s" if not event.from_cache else ", from the cache"
-    return f"{who}{count} source{'' if count == 1 else 's'} for “{one_line(event.query)}”{took}"
+    when = "in the cache" if event.from_cache else f"in {took}"
+    return f"{who}: found {count} source{'' if count == 1 else 's'} {when}{_because(event.detail)}"
 
 
 def facts_line(end: inference_pb2.TurnEnd) -> str:

@@ -17,7 +17,7 @@ from gateway.search.snippets import snippet
 from gateway.search.tokens import Question, match_expression, question
 
 CANDIDATES = 48
-COMMON = 4
+RAREST, ENOUGH = 3, 1_000
 MISSING = "the embedded search index does not exist yet; run `gateway index` with the same data directory"
 CLOSED = "the embedded search index is closed; the gateway is stopping"
 
@@ -129,15 +129,25 @@ def _candidates(connection: sqlite3.Connection, query: SearchQuery, asked: Quest
 
 
 def _focused(connection: sqlite3.Connection, asked: Question, wanted: int) -> Question:
-    """The question without terms that a quarter of all passages hold, as long as the others find enough.
+    """The question by its rarest terms: three of them, and as many more as ENOUGH passages hold together.
 
-    BM25 gives such a term next to no weight, but FTS5 would score every passage that has it.
+    FTS5 scores every passage that has any of the terms, most of them for common ones, to which BM25 gives next to
+    no weight. Which of the passages covers most of the question is decided after that, by all its terms.
     """
+    if asked.prefix:
+        return asked
     frequency = {term: _frequency(connection, term) for term in asked.terms}
-    (passages,) = connection.execute("SELECT max(id) FROM passages").fetchone()
-    rare = tuple(term for term in asked.terms if COMMON * frequency[term] < (passages or 0))
-    enough = not asked.prefix and max((frequency[term] for term in rare), default=0) >= wanted
-    return replace(asked, terms=rare) if enough else asked
+    kept: set[str] = set()
+    passages = 0
+    for term in sorted(filter(frequency.__getitem__, asked.terms), key=frequency.__getitem__):
+        if len(kept) >= RAREST and passages + frequency[term] > ENOUGH:
+            break
+        kept.add(term)
+        passages += frequency[term]
+    if passages < wanted:
+        return asked
+    phrases = tuple(phrase for phrase in asked.phrases if kept.issuperset(phrase))
+    return replace(asked, terms=tuple(term for term in asked.terms if term in kept), phrases=phrases)
 
 
 def _frequency(connection: sqlite3.Connection, term: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from gateway.domain.errors import OperatorError, Reason
 
 BUSY_S = 10.0
+CACHE_KIB = 32 * 1024
 
 # `terms` holds what tokens.py made of each passage, under the same rowid. Its tokenizer only splits at spaces.
 # bm25() weighs a term in the title five times and in a heading three times as much as one in the text.
@@ -66,6 +67,8 @@ def open_for_reading(database: Path) -> sqlite3.Connection:
         version = schema_version(connection)
         if version != len(STEPS):
             raise OperatorError(Reason.ENRICHMENT_FAILED, NEWER if version > len(STEPS) else DAMAGED)
+        # Not mapped: a file that somebody writes over in place would take the whole process with it.
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("CREATE VIRTUAL TABLE temp.frequencies USING fts5vocab (main, terms, row)")
     except (sqlite3.Error, OperatorError):
         connection.close()

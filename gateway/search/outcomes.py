@@ -112,5 +112,4 @@ def _has_to_do_with(source: Source, asked: set[str]) -> bool:
 
 def _interleaved(lists: Sequence[Sequence[Hit]]) -> list[Hit]:
     """What one provider found for several queries, as one list: the first of each, then the second of each …"""
-    turns = ([hit for hit in turn if hit is not None] for turn in zip_longest(*lists))
-    return list({hit.url: hit for hit in reversed([hit for turn in turns for hit in turn])}.values())[::-1]
+    return [hit for turn in zip_longest(*lists) for hit in turn if hit is not None]

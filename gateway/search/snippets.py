@@ -3,16 +3,16 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 from gateway.search.chunks import sentences
-from gateway.search.tokens import words
+from gateway.search.tokens import terms_of_words, words
 
 MIN_CHARACTERS = 160
 MAX_CHARACTERS = 240
 
 _ELLIPSIS = "…"
 _WIDE_ENDS = ("。", "！", "？", "；", "”", "」")
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def snippet(passage: str, terms: Collection[str]) -> str:
     """
     wanted = frozenset(terms)
     hint = _hint(wanted)
-    read = [_Sentence(_SPACE.sub(" ", text), _found(text, wanted, hint)) for text in sentences(passage)]
+    read = [_Sentence(" ".join(text.split()), _found(text, wanted, hint)) for text in sentences(passage)]
     if not read:
         return ""
     best = max(range(len(read)), key=lambda i: (_worth(read, i), -i))
@@ -46,7 +46,7 @@ def _hint(wanted: frozenset[str]) -> re.Pattern[str]:
 def _found(text: str, wanted: frozenset[str], hint: re.Pattern[str]) -> frozenset[str]:
     if text.isascii() and not hint.search(text):
         return frozenset()
-    return frozenset(term for word in words(text) for term in word.terms if term in wanted)
+    return wanted.intersection(chain.from_iterable(terms_of_words(text)))
 
 
 def _worth(read: list[_Sentence], start: int) -> int:

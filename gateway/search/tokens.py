@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from gateway.search import stop_words
@@ -18,6 +19,7 @@ MAX_QUERY_CHARACTERS = 2_000
 MAX_QUERY_TERMS = 24
 MAX_QUERY_PHRASES = 8
 MAX_TERM_CHARACTERS = 64
+MAX_REMEMBERED_CHARACTERS = 32
 
 # Thai, Lao, Burmese, Khmer; kana; Han with extensions; Hangul; half-width kana.
 _UNSPACED = (
@@ -70,9 +72,18 @@ def words(text: str) -> Iterator[Word]:
             yield _spaced_word(match)
 
 
+def terms_of_words(text: str) -> Iterator[tuple[str, ...]]:
+    """The terms of each word of the text in order, without where they stand."""
+    for match in _WORD.finditer(text):
+        if match.lastgroup == "run":
+            yield _pairs(unicodedata.normalize("NFKC", match["run"]))
+        else:
+            yield _spaced_terms(match["word"])
+
+
 def analyse(text: str) -> list[str]:
     """Every term of the text in order, as the index stores them."""
-    return [term for word in words(_plain(text)) for term in word.terms]
+    return [term for terms in terms_of_words(_plain(text)) for term in terms]
 
 
 def question(text: str) -> Question:
@@ -109,9 +120,19 @@ def _quoted(text: str) -> str:
 
 def _spaced_word(match: re.Match[str]) -> Word:
     raw = match["word"]
-    lower = raw.lower()
-    terms = _compound(raw) if raw.isascii() else _folded_compound(raw)
-    return Word(match.start(), match.end(), terms, stop=lower in stop_words.ENGLISH)
+    return Word(match.start(), match.end(), _spaced_terms(raw), stop=raw.lower() in stop_words.ENGLISH)
+
+
+def _spaced_terms(raw: str) -> tuple[str, ...]:
+    """Most words of a text were met before, and splitting and stemming one takes far longer than finding it."""
+    return _remembered_terms(raw) if len(raw) <= MAX_REMEMBERED_CHARACTERS else _fresh_terms(raw)
+
+
+def _fresh_terms(raw: str) -> tuple[str, ...]:
+    return _compound(raw) if raw.isascii() else _folded_compound(raw)
+
+
+_remembered_terms = lru_cache(maxsize=16_384)(_fresh_terms)
 
 
 def _folded_compound(raw: str) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
     python -m tests.bench.search_quality [--folder PATH] [--documents 10000 100000] [--losses]
 
-`alone` is the provider's own list; `fused` is what the enrichment step makes of it (the words it searches for, the
-fusion, the evidence budget). A hit counts when it lies in the document that the question was made from.
+`alone` is the index's own list; `enriched` is what the whole step makes of it (the words it searches for, the
+evidence budget); `second` is another engine over the same passages (`second_engine.py`), asked over a socket;
+`fused` is both together. A hit counts when it lies in the document that the question was made from.
 """
 
 import argparse
@@ -11,17 +12,20 @@ import asyncio
 import sys
 import tempfile
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from statistics import quantiles
 from urllib.parse import unquote
 
+from gateway.domain.events import Source
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions
-from gateway.search import Question, SearchQuery
+from gateway.search import ProviderOptions, Question, SearchQuery, Shared, searxng
 from gateway.search.chunks import Passage, passages
 from gateway.search.documents import read_document
 from gateway.search.embedded import EmbeddedIndex
@@ -29,14 +33,18 @@ from gateway.search.enrich import Enricher
 from gateway.search.index_store import IndexStore, NewDocument
 from gateway.search.indexing import index_paths
 from gateway.search.outline import UnreadableFileError
+from gateway.search.support import check
 from gateway.search.tokens import analyse
+from gateway.search.vendor_http import VendorHttp
 from gateway.telemetry import logging
-from gateway.v1 import inference_pb2
+from gateway.v1 import content_pb2, inference_pb2
+from tests.bench import second_engine
 from tests.bench.search_corpus import Asked, NoCorpusError, build, questions
-from tests.support.gateway import running
+from tests.support.gateway import Running, running
 
-AT = 5
+AT, DEPTH = 5, 10
 CITED_QUESTIONS = 60
+WARM_UP = 20
 
 
 @dataclass(slots=True)
@@ -57,7 +65,7 @@ def main() -> int:
     """Prints the tables; 0 also where the corpus cannot be had, with the reason."""
     parser = argparse.ArgumentParser(description="Quality and speed of the embedded search.")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gateway-search-bench")
-    parser.add_argument("--documents", type=int, nargs="*", default=[10_000])
+    parser.add_argument("--documents", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--losses", action="store_true", help="print the questions whose document was not found")
     args = parser.parse_args()
     logging.configure("error", "json")
@@ -71,55 +79,107 @@ def main() -> int:
     report = index_paths(database, sorted(path for path in corpus.iterdir()))
     print(f"# {report.changed} documents indexed in {time.perf_counter() - begun:.1f} s", file=sys.stderr)
     asked = questions(corpus)
-    asyncio.run(measure(database, asked, args.losses))
-    asyncio.run(citations(args.folder, asked[:: max(1, len(asked) // CITED_QUESTIONS)]))
+    second_engine.build(database, args.folder / "second.db")
+    asyncio.run(measure(database, args.folder / "second.db", asked, args.losses))
+    asyncio.run(citations(args.folder, corpus, asked[:: max(1, len(asked) // CITED_QUESTIONS)]))
+    print("\n| documents | p50 ms | p95 ms | p99 ms | CPU ms a query |\n|---|---|---|---|---|")
     for count in args.documents:
         asyncio.run(speed(args.folder / f"speed-{count}.db", corpus, count, asked))
     return 0
 
 
-async def measure(database: Path, asked: Sequence[Asked], losses: bool) -> None:
-    """Recall and MRR, for the provider alone and through the enrichment step."""
+async def measure(database: Path, second: Path, asked: Sequence[Asked], losses: bool) -> None:
+    """Recall and MRR of each way to search."""
     index = EmbeddedIndex(database)
-    enricher = Enricher({"embedded": index}, timeout_s=30.0)
     scores: dict[str, Score] = {}
-    try:
-        for one in asked:
-            hits = await index.search(SearchQuery(one.text, 10))
-            alone = _rank([hit.url for hit in hits], one)
-            options = SearchOptions(max_results=10, evidence_token_budget=100_000)
-            found = await enricher.enrich(
-                Question(one.text, (), SearchMode.ALWAYS, options, 30.0), Tenant("bench")
-            )
-            fused = _rank([source.url for source in found.sources], one)
-            language = "Chinese" if one.chinese else "English"
-            for way, rank in (("alone", alone), ("fused", fused)):
-                for name in (f"{way}, all", f"{way}, {language}, {one.kind}"):
-                    scores.setdefault(name, Score()).ranks.append(rank)
-            if losses and not 0 < alone <= AT:
-                print(f"# {alone:2} {one.kind} {one.path}: {one.text}", file=sys.stderr)
-                print(f"#      {[hit.url for hit in hits][:3]}", file=sys.stderr)
-    finally:
-        await index.aclose()
+    async with second_engine.serving(second) as url, VendorHttp() as http:
+        other = await searxng.create(ProviderOptions(url=url, timeout_s=30.0), Shared(database.parent, http))
+        ways = {
+            "enriched": Enricher({"embedded": index}, timeout_s=30.0),
+            "second": Enricher({"searxng": other}, timeout_s=30.0),
+            "fused": Enricher({"embedded": index, "searxng": other}, timeout_s=30.0),
+        }
+        try:
+            for one in asked:
+                hits = [hit.url for hit in await index.search(SearchQuery(one.text, DEPTH))]
+                found = {"alone": hits, **{name: await sources(way, one) for name, way in ways.items()}}
+                language = "Chinese" if one.chinese else "English"
+                for way, urls in found.items():
+                    for name in (f"{way}, all", f"{way}, {language}, {one.kind}"):
+                        scores.setdefault(name, Score()).ranks.append(_rank(urls, one))
+                if losses and not 0 < _rank(hits, one) <= AT:
+                    print(f"# {_rank(hits, one):2} {one.kind} {one.path}: {one.text}", file=sys.stderr)
+                    print(f"#      {hits[:3]}", file=sys.stderr)
+        finally:
+            await index.aclose()
     print("| search | questions | recall@5 | MRR |\n|---|---|---|---|")
     for name in sorted(scores):
         print(scores[name].line(name))
 
 
-async def citations(folder: Path, asked: Sequence[Asked]) -> None:
-    """What the embedded model cites, through a whole gateway, by the label of each citation."""
+async def sources(enricher: Enricher, one: Asked) -> list[str]:
+    """The addresses that the enrichment step gives for a question, best first."""
+    options = SearchOptions(max_results=DEPTH, evidence_token_budget=100_000)
+    found = await enricher.enrich(Question(one.text, (), SearchMode.ALWAYS, options, 30.0), Tenant("bench"))
+    return [source.url for source in found.sources]
+
+
+async def citations(folder: Path, corpus: Path, asked: Sequence[Asked]) -> None:
+    """What the embedded model cites, through a whole gateway: the label of each citation, and the truth of it.
+
+    The truth is found without the labels: the cited words stand in the cited document, read anew from its file.
+    And the other way round: the same words held against a document without them must not be STATED.
+    """
     labels: Counter[str] = Counter()
+    true: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    other = ""
     async with running(folder) as gateway:
         for one in asked:
-            turn = inference_pb2.Turn(prompt=one.text, model="embedded")
-            turn.search.mode = inference_pb2.SEARCH_MODE_ALWAYS
-            async for frame in gateway.inference.Generate(turn, metadata=gateway.bearer()):
-                if frame.HasField("citation"):
-                    labels[_label(frame.citation.support)] += 1
-    total = sum(labels.values())
-    print("\n| citations | share |\n|---|---|")
+            answer, cited, named = await answered(gateway, one)
+            for citation in cited:
+                label = _label(citation.support)
+                span = answer[citation.start : citation.end].decode()
+                texts = [read_text(corpus, named[name]) for name in citation.source_ids]
+                labels[label] += 1
+                true[label] += any(squeezed(span) in squeezed(text) for text in texts)
+                if other and squeezed(span) not in squeezed(other):
+                    wrong[check(span, Source("S1", "", "", "", "", passage=other[:20_000]))[0].name] += 1
+                other = texts[0] or other
+    total, mistaken = sum(labels.values()) or 1, sum(wrong.values()) or 1
+    print("\n| citations | count | share | their words stand in the cited document |\n|---|---|---|---|")
     for label, count in labels.most_common():
-        print(f"| {label} ({count} of {total}) | {count / total:.3f} |")
+        print(f"| {label} | {count} | {count / total:.3f} | {true[label] / count:.3f} |")
+    print(f"| all | {total} | 1.000 | {true.total() / total:.3f} |")
+    print("\n| the same words against a wrong document | share |\n|---|---|")
+    for label, count in wrong.most_common():
+        print(f"| {label} ({count} of {mistaken}) | {count / mistaken:.3f} |")
+
+
+async def answered(gateway: Running, one: Asked) -> tuple[bytes, list[content_pb2.Citation], dict[str, str]]:
+    """The answer to a question, its citations, and the address of each source."""
+    turn = inference_pb2.Turn(prompt=one.text, model="embedded")
+    turn.search.mode = inference_pb2.SEARCH_MODE_ALWAYS
+    answer, cited, named = b"", [], {}
+    async for frame in gateway.inference.Generate(turn, metadata=gateway.bearer()):
+        answer += frame.delta.text.encode()
+        named.update({source.source_id: source.url for source in frame.search.sources})
+        if frame.HasField("citation"):
+            cited.append(frame.citation)
+    return answer, cited, named
+
+
+@lru_cache(maxsize=512)
+def read_text(corpus: Path, url: str) -> str:
+    """The whole text of the document at an address of the index."""
+    path = corpus / unquote(url.removeprefix("doc:").partition("#")[0])
+    document = read_document(path.name, path.read_bytes())
+    return "\n".join(block.text for section in document.sections for block in section.blocks)
+
+
+def squeezed(text: str) -> str:
+    """Letters and digits alone: what is left when quotation marks and line ends are taken for what they are."""
+    return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
 
 
 async def speed(database: Path, corpus: Path, count: int, asked: Sequence[Asked]) -> None:
@@ -128,19 +188,25 @@ async def speed(database: Path, corpus: Path, count: int, asked: Sequence[Asked]
         fill(database, corpus, count)
     index = EmbeddedIndex(database)
     took: list[float] = []
+    cpu = 0.0
     try:
-        for one in (*asked[:20], *asked):
+        for one in (*asked[:WARM_UP], *asked):
             begun = time.perf_counter()
+            if len(took) == WARM_UP:
+                cpu = time.process_time()
             await index.search(SearchQuery(one.text, AT))
             took.append((time.perf_counter() - begun) * 1_000)
     finally:
         await index.aclose()
-    cuts = quantiles(took[20:], n=100)
-    print(f"\n{count} documents: p50 {cuts[49]:.2f} ms, p95 {cuts[94]:.2f} ms, p99 {cuts[98]:.2f} ms")
+    cuts = quantiles(took[WARM_UP:], n=100)
+    cpu_ms = (time.process_time() - cpu) * 1_000 / len(asked)
+    print(f"| {count} | {cuts[49]:.2f} | {cuts[94]:.2f} | {cuts[98]:.2f} | {cpu_ms:.2f} |")
 
 
 def fill(database: Path, corpus: Path, count: int) -> None:
-    """Writes an index of `count` documents."""
+    """Writes an index of `count` documents, whole or not at all."""
+    half = database.with_suffix(".half")
+    half.unlink(missing_ok=True)
     texts: list[str] = []
     for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
         if len(texts) >= count:
@@ -149,7 +215,7 @@ def fill(database: Path, corpus: Path, count: int) -> None:
             texts += [passage.text for passage in passages(read_document(path.name, path.read_bytes()))]
         except UnreadableFileError:
             continue
-    with closing(IndexStore(database)) as store:
+    with closing(IndexStore(half)) as store:
         with store.transaction():
             root = store.add_root("", "speed", "speed")
         for start in range(0, count, 1_000):
@@ -157,6 +223,7 @@ def fill(database: Path, corpus: Path, count: int) -> None:
                 for number in range(start, min(count, start + 1_000)):
                     store.put(root, "", _document(number, texts), 0.0)
         store.tidy()
+    half.rename(database)
 
 
 def _document(number: int, texts: Sequence[str]) -> NewDocument:
@@ -169,7 +236,8 @@ def _document(number: int, texts: Sequence[str]) -> NewDocument:
 
 def _rank(urls: Sequence[str], one: Asked) -> int:
     """The place of the first hit in the right document; several hits in one wrong document count once."""
-    seen = list(dict.fromkeys(unquote(url.removeprefix("doc:").partition("#")[0]) for url in urls))
+    bare = (url.removeprefix("doc:").removeprefix(second_engine.HOST).partition("#")[0] for url in urls)
+    seen = list(dict.fromkeys(map(unquote, bare)))
     return next((place for place, path in enumerate(seen, start=1) if path == one.path), 0)
 
 

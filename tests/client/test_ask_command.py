@@ -72,6 +72,7 @@ async def test_the_answer_comes_with_marks_sources_and_facts(gateway: ScriptedGa
     assert (code, err) == (0, "")
     assert out == (
         "The moon[1] does it.\n\n[1] Tides — https://a.example/t\n\n"
+        "Where each sentence comes from:\n[1]  UNCHECKED  The moon does it.\n\n"
         "deepseek-flash · stop · 9 tokens in, 4 out · $0.000012 · receipt r1\n"
     )
 
@@ -93,11 +94,12 @@ async def test_the_options_reach_the_gateway(gateway: ScriptedGateway) -> None:
 
 
 async def test_json_prints_one_frame_per_line(gateway: ScriptedGateway) -> None:
-    """Each line is a whole ServerFrame with the names of the proto."""
+    """Each line is a whole ServerFrame with the names of the proto; the last says where each sentence is from."""
     gateway.script("Generate", *ANSWER)
     code, out, _ = await ask(gateway.target, "Hi", "--json")
-    frames = [json.loads(line) for line in out.splitlines()]
+    *frames, last = [json.loads(line) for line in out.splitlines()]
     assert code == 0
+    assert last == {"sentences": [{"text": "The moon does it.", "source_ids": ["S1"]}]}
     assert [frame["seq"] for frame in frames] == ["1", "2", "3", "4", "5", "6"]
     assert frames[2]["delta"] == {"text": "The moon", "events": 1}
     assert frames[5]["end"]["usage"]["cost_nano_usd"] == "12000"

@@ -1,12 +1,14 @@
 """What a terminal shows of a turn."""
 
+import re
 from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.commands.terminal import AnswerView, Look, dollars, one_line, source_line
+from gateway.commands.columns import cut, width
+from gateway.commands.terminal import AnswerView, Look, dollars, one_line, source_lines
 from gateway.v1 import content_pb2, inference_pb2
 from tests.support.scripted_gateway import ended, frames_of, text
 
@@ -65,6 +67,71 @@ def test_a_citation_that_comes_late_is_listed_under_its_source() -> None:
     )
 
 
+CHINESE = (
+    "通知期是三个月。 从下个月的第一天开始计算，除非合同另有规定，"
+    "否则双方都必须以书面形式提前通知对方。 没有来源。"
+)
+
+
+def cited(words: str, support: "content_pb2.Support", *names: str, evidence: str = "") -> content_pb2.Citation:
+    """A citation of these words of the Chinese answer."""
+    start = len(CHINESE[: CHINESE.index(words)].encode())
+    return content_pb2.Citation(
+        start=start, end=start + len(words.encode()), source_ids=names, support=support, evidence=evidence
+    )
+
+
+def provenance(look: Look) -> list[str]:
+    """The lines that say where the sentences of the Chinese answer come from."""
+    out, _ = shown(
+        search(TIDES, MOON),
+        text(CHINESE),
+        cited("通知期是三个月。", content_pb2.SUPPORT_STATED, "S1"),
+        cited("从下个月", content_pb2.SUPPORT_STATED, "S1"),
+        cited("书面形式", content_pb2.SUPPORT_PARTLY, "S2", evidence="合同规定，通知必须在月底之前送达。"),
+        ended(),
+        look=look,
+    )
+    return out.split("Where each sentence comes from:\n")[1].split("\n\n")[0].split("\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_each_sentence_says_where_it_comes_from_and_fits(columns: int) -> None:
+    """Its sources, the weakest of its labels, and its words, cut by columns: a Chinese character takes two."""
+    lines = provenance(Look(provenance=True, columns=columns))
+    assert lines[0] == "[1]     STATED     通知期是三个月。"
+    assert lines[1].startswith("[1][2]  PARTLY     从下个月的第一天")
+    assert lines[2].startswith("                   the source: 合同规定")
+    assert lines[3] == "        no source  没有来源。"
+    assert all(width(line) <= columns for line in lines)
+    assert lines[1].endswith("…") == (columns < 200)
+
+
+def test_labels_have_colours_only_where_colours_are_allowed() -> None:
+    """And the same columns either way."""
+    coloured, plain = (provenance(Look(provenance=True, colour=colour)) for colour in (True, False))
+    assert "\x1b[32mSTATED\x1b[39m" in coloured[0]
+    assert [re.sub(r"\x1b\[\d+m", "", line) for line in coloured] == plain
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"), [("tide", 4), ("潮汐", 4), ("e\u0301te\u0301", 3), ("ＡＢ", 4), ("한국", 4), ("🌊", 2)]
+)
+def test_a_line_is_as_wide_as_a_terminal_shows_it(line: str, columns: int) -> None:
+    """Wide characters count twice, combining ones not at all."""
+    assert width(line) == columns
+    assert cut(line, columns) == line
+    assert width(cut(line * 3, 5)) <= 5
+
+
+def test_a_long_address_gets_a_line_of_its_own() -> None:
+    """Whole, so that it can be copied; the title is cut instead."""
+    source = content_pb2.Source(source_id="S1", title="潮汐" * 40, url="https://a.example/" + "x" * 90)
+    first, second = source_lines(source, 60)
+    assert width(first) <= 60
+    assert second == f"    {source.url}"
+
+
 def test_notices_and_a_cut_are_said_plainly() -> None:
     """Whoever reads only the answer still learns that it is not the usual one."""
     notice = inference_pb2.Notice(
@@ -79,18 +146,22 @@ def test_searches_and_the_queue_show_only_where_somebody_watches() -> None:
     """On a terminal they are asides; into a file nothing of them goes."""
     happening = (
         inference_pb2.Accepted(receipt_id="r1", queue_position=2),
+        search(provider="brave", status=inference_pb2.SEARCH_STATUS_STARTED, sources=[]),
         search(TIDES),
         search(provider="brave", status=inference_pb2.SEARCH_STATUS_FAILED, detail="timeout"),
         search(provider="old", status=inference_pb2.SEARCH_STATUS_SKIPPED),
         search(TIDES, MOON, from_cache=True),
+        search(provider="pages", sources=[], detail="1 of 2 pages could not be read"),
     )
     _, aside = shown(*happening, ended(), look=Look(live=True))
     assert aside == (
         "· waiting, number 2\n"
-        "· embedded: 1 source for “tides”, 0.1 s\n"
-        "· brave: failed: timeout\n"
+        "· asking brave for “tides”\n"
+        "· embedded: found 1 source in 0.1 s\n"
+        "· brave: failed after 0.1 s: timeout\n"
         "· old: skipped\n"
-        "· embedded: 2 sources for “tides”, from the cache\n"
+        "· embedded: found 2 sources in the cache\n"
+        "· pages: read in 0.1 s: 1 of 2 pages could not be read\n"
     )
     assert shown(*happening, ended())[1] == ""
 
@@ -132,7 +203,7 @@ def test_a_stream_that_breaks_ends_its_line() -> None:
 )
 def test_a_source_shows_what_it_has(source: content_pb2.Source, line: str) -> None:
     """A missing title or address leaves no hole."""
-    assert source_line(source) == line
+    assert source_lines(source) == [line]
 
 
 @pytest.mark.parametrize(
