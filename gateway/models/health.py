@@ -5,7 +5,7 @@ Kept in this process, and only what its own calls have shown; the moment is an a
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import median
 
 from gateway.models.breaker import BreakerRules, Circuit, Pass, State
