@@ -71,6 +71,18 @@ def redis_url(value: str) -> str | None:
     return None
 
 
+def seal_key(value: str) -> str | None:
+    """32 bytes as hexadecimal digits, or none; a secret, so that it is not repeated."""
+    return None if not value else seal_keys((value,))
+
+
+def seal_keys(values: tuple[str, ...]) -> str | None:
+    """The same, for several."""
+    if all(len(value) == 64 and set(value.lower()) <= set("0123456789abcdef") for value in values):
+        return None
+    return "a seal key is 32 bytes as 64 hexadecimal digits; `openssl rand -hex 32` makes one"
+
+
 def is_plaintext(address: str) -> bool:
     """Whether a URL sends what it carries unencrypted to another machine."""
     return _is_url(address) and urlsplit(address).scheme == "http" and urlsplit(address).hostname not in LOOPBACK
@@ -102,10 +114,10 @@ def not_negative(value: float) -> str | None:
     return None if value >= 0 else f"{value} must not be negative"
 
 
-def within(least: int, most: int) -> Check:
+def within(least: float, most: float) -> Check:
     """A number from `least` to `most`, both included."""
 
-    def check(value: int) -> str | None:
+    def check(value: float) -> str | None:
         return None if least <= value <= most else f"{value} must be from {least} to {most}"
 
     return check
@@ -130,6 +142,15 @@ def some_of(*words: str) -> Check:
         return None if values and len(set(values)) == len(values) else f"name one of {', '.join(words)}, each once"
 
     return check
+
+
+def numbered(values: tuple[str, ...]) -> str | None:
+    """Words with numbers: NAME=N."""
+    for value in values:
+        name, _, number = value.rpartition("=")
+        if not name or not number.isdecimal():
+            return f"{value!r} is not NAME=N, for example deepseek-flash=2500"
+    return None
 
 
 def read_table(

@@ -20,6 +20,7 @@ class Grpc:
     reflection: bool = setting(True)
     streams_per_connection: int = setting(256, check=schema.positive)
     connections: int = setting(2000, check=schema.positive)
+    calls: int = setting(2500, check=schema.positive)
     certificate: str = setting("")
     private_key: str = setting("")
     client_ca: str = setting("")
@@ -117,6 +118,29 @@ class DeepSeek:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """Where turns go, and what happens when an upstream fails. Times in seconds, sizes in tokens.
+
+    `first` puts local or cloud models first where the caller names no model; `local_complexity` is from 0 to 1.
+    `circuit_failures` 0 asks an upstream that keeps failing for ever; the longest time a circuit stays open is ten
+    times `circuit_open_s`. `attempts` are all calls of one turn; retries spend `retry_budget`, down to its half.
+    """
+
+    default_model: str = setting("")
+    first: str = setting("listed", check=schema.one_of("listed", "local", "cloud", "auto"))
+    local_prompt_tokens: int = setting(2_000, check=schema.not_negative)
+    local_complexity: float = setting(0.4, check=schema.within(0, 1))
+    peak_local: bool = setting(False)
+    dearer_standby: bool = setting(False)
+    attempts: int = setting(3, check=schema.within(1, 3))
+    backoff_s: float = setting(0.1, check=schema.positive)
+    retry_budget: float = setting(100.0, check=schema.positive)
+    circuit_failures: int = setting(5, check=schema.not_negative)
+    circuit_open_s: float = setting(30.0, check=schema.positive)
+    probe_s: float = setting(1.0, check=schema.positive)
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """Which search providers there are, in order of preference, and a search's slice of a turn (seconds).
 
@@ -173,10 +197,46 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """What an interrupted stream costs, and a price book of the operator's own (a TOML file)."""
+    """What an interrupted stream costs, and a price book of the operator's own (a TOML file).
+
+    `cached_answer_percent` is what an answer costs that came from the cache, or from an identical question in flight,
+    in percent of what the model's costs.
+    """
 
     broken_stream: str = setting("charge_delivered", check=schema.one_of("charge_delivered", "free"))
     price_book: str = setting("")
+    cached_answer_percent: int = setting(0, check=schema.within(0, 100))
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What was answered and may be answered again; times in seconds, sizes in MiB.
+
+    `answers` and `join` switch on the answer cache and the joining of identical questions in flight. Redis (where
+    `redis.url` is set) and disk (`disk_mib` 0 = none) are used only with a seal key. An answer is kept for `stale_s`
+    beyond its lifetime, for times when no model can be reached; with a lifetime of 0 for these alone.
+    """
+
+    answers: bool = setting(True)
+    join: bool = setting(True)
+    memory_mib: int = setting(64, check=schema.within(1, 65_536))
+    redis: bool = setting(True)
+    disk_mib: int = setting(256, check=schema.within(0, 1_048_576))
+    lifetime_s: float = setting(3_600.0, check=schema.within(0, 86_400))
+    sourced_lifetime_s: float = setting(300.0, check=schema.within(0, 86_400))
+    stale_s: float = setting(86_400.0, check=schema.within(0, 604_800))
+    reasoning_s: float = setting(86_400.0, check=schema.within(1, 604_800))
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The secret under which everything is sealed that leaves the process: 32 bytes as 64 hexadecimal digits.
+
+    `old_keys` are those of before, the newest first: what they sealed stays readable.
+    """
+
+    key: str = setting("", secret=True, check=schema.seal_key)
+    old_keys: tuple[str, ...] = setting((), secret=True, check=schema.seal_keys)
 
 
 @dataclass(frozen=True, slots=True)

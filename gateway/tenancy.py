@@ -7,7 +7,7 @@ from math import inf
 
 from gateway import schema
 from gateway.domain.tenant import NO_LIMITS, AuditMode, Tenant, TenantLimits, Tenants
-from gateway.domain.turn import SearchMode
+from gateway.domain.turn import Place, SearchMode
 
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 POLICY_KEYS = {f.name for f in fields(Tenant)} - {"name"}
@@ -40,6 +40,7 @@ def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[s
     faults += schema.unknown_names(section, table, dict.fromkeys(POLICY_KEYS))
     limits = _limits(base.limits, table.pop("limits", {}), f"{section}.limits", faults)
     search_mode = _search_mode(base.search_mode, table.pop("search_mode", None), section, faults)
+    place = _place(base.place, table.pop("place", None), section, faults)
     audit = _audit(base.audit, table.pop("audit", None), section, faults)
     labels = _table(table.pop("labels", dict(base.labels)), f"{section}.labels", faults)
     per_subject = _limits(base.per_subject, table.pop("per_subject", {}), f"{section}.per_subject", faults)
@@ -59,6 +60,7 @@ def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[s
         per_model=per_model,
         search_mode=search_mode,
         audit=audit,
+        place=place,
         labels={key: str(value) for key, value in labels.items()},
         **kept,  # type: ignore[arg-type]  # each value was held against the kind of its default
     )
@@ -100,6 +102,16 @@ def _search_mode(base: SearchMode, value: object, section: str, faults: list[str
         if value == mode.value:
             return mode
     faults.append(f"{section}.search_mode: {value!r} is none of never, auto, always")
+    return base
+
+
+def _place(base: Place, value: object, section: str, faults: list[str]) -> Place:
+    if value is None:
+        return base
+    for place in Place:
+        if value == place.value:
+            return place
+    faults.append(f"{section}.place: {value!r} is none of {', '.join(place.value for place in Place)}")
     return base
 
 

@@ -9,13 +9,13 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from gateway import identity, plugins, schema, searching, settings
+from gateway import identity, plugins, schema, searching, settings, upstreams
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.jwks_file import FileKeys
 from gateway.domain.errors import OperatorError
 from gateway.limits.price_book import BookError
 from gateway.limits.price_file import read_book
-from gateway.models import ModelCard, deepseek, embedded
+from gateway.models import ModelCard, embedded
 from gateway.search import Shared
 from gateway.search.vendor_http import VendorHttp
 from gateway.server.tls import ServerCertificate
@@ -86,7 +86,7 @@ def warnings(loaded: Settings) -> list[str]:
 
 def cards(loaded: Settings) -> list[ModelCard]:
     """The models that would be served, the default one first."""
-    return [*(deepseek.CARDS if loaded.deepseek.api_key else ()), embedded.CARD]
+    return upstreams.cards(loaded)
 
 
 def host_of(address: str) -> str:
@@ -142,18 +142,19 @@ async def _search_faults(loaded: Settings) -> list[str]:
 def _price_faults(loaded: Settings) -> list[str]:
     path = loaded.billing.price_book
     try:
-        book = read_book(Path(path) if path else None)
+        book = upstreams.with_free(read_book(Path(path) if path else None), loaded)
     except BookError as error:
         return [f"billing.price_book: {fault}" for fault in error.faults]
     return [
-        f"billing.price_book: {path} has no price for the model {card.name}; add a [[models]] entry"
+        f"billing.price_book: {path or 'the shipped prices'}: no price for the model {card.name}; add a "
+        "[[models]] entry, or set free = true where it runs on your own machines"
         for card in cards(loaded)
         if not book.knows(card.name)
     ]
 
 
 def _plaintext_warnings(loaded: Settings) -> list[str]:
-    sent = {"deepseek.base_url": loaded.deepseek.base_url} if loaded.deepseek.api_key else {}
+    sent = {f"upstreams.{one.name}.base_url": one.base_url for one in loaded.serving.upstreams.values()}
     sent |= {f"search.{name}.url": endpoint.url for name, endpoint in loaded.search_endpoints.items()}
     found = [
         f"{name}: {address} is plain HTTP to another machine (allow_plaintext): keys and questions can be read on "

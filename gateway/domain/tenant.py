@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from gateway.domain.turn import SearchMode
+from gateway.domain.turn import Place, SearchMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Tenant:
 
     `limits` are the whole tenant's. Beside them each subject, each credential (an API key, or one token) and each
     model may have limits of its own; of `per_model`, the first pattern that fits a model holds for it alone.
+    `place` and `regions` (shell patterns) say where its questions may go; machines of the operator's own are in every
+    region.
     """
 
     name: str
@@ -49,12 +51,16 @@ class Tenant:
     search_mode: SearchMode = SearchMode.AUTO
     search_by_model: bool = False
     allow_degraded: bool = True
+    answer_cache: bool = True
+    join_in_flight: bool = True
     max_output_tokens: int = 0
     audit: AuditMode = AuditMode.SPOOL
     labels: Mapping[str, str] = field(default_factory=dict)
     per_subject: TenantLimits = NO_LIMITS
     per_key: TenantLimits = NO_LIMITS
     per_model: Mapping[str, TenantLimits] = field(default_factory=dict)
+    place: Place = Place.ANY
+    regions: tuple[str, ...] = ("*",)
 
     def model_limits(self, model: str) -> TenantLimits:
         """The limits of this model within the tenant."""

@@ -12,8 +12,10 @@ from gateway.domain.turn import Thinking
 from gateway.domain.usage import Usage
 from gateway.models import Prompt
 from gateway.pipeline.job import Job
+from gateway.pipeline.listening import Listening
 from gateway.pipeline.meter import Meter
 from gateway.pipeline.outlet import Outlet
+from gateway.pipeline.sharing import JOINED
 from gateway.pipeline.watch import Watch
 
 
@@ -29,10 +31,11 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """What watches one call of a model: the turn's timers and the turn's meter."""
+    """What one call of a model happens under: the turn's timers and meter, and who opens its stream."""
 
     patience: Patience
     meter: Meter
+    listening: Listening
 
 
 async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
@@ -55,6 +58,8 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> No
     finally:
         usage = Usage(completion_tokens=received.output_events)
         name = received.model or prompt.model
+        if job.sharing.level == JOINED:
+            outcome = JOINED  # whoever asked the model has the call on the receipt
         job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, time.perf_counter() - begun))
 
 
@@ -62,8 +67,12 @@ async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -
     received, patience, meter = job.received, over.patience, over.meter
     thinks = prompt.generation.thinking not in (None, Thinking.OFF)
     upstream = Watch()
-    async with upstream, aclosing(job.route.provider.stream(prompt)) as batches:
-        first_s = patience.first_output_thinking_s if thinks else patience.first_output_s
+    async with upstream, aclosing(await over.listening.open(job, prompt, outlet)) as batches:
+        place = job.route.endpoint
+        if thinks:
+            first_s = place.first_output_thinking_s or patience.first_output_thinking_s
+        else:
+            first_s = place.first_output_s or patience.first_output_s
         upstream.expect(first_s, no_first_output)
         async for batch in batches:
             before = received.output_events

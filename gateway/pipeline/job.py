@@ -1,6 +1,6 @@
 """One turn under way: what was decided, what has been received so far, and the receipt it will leave."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.audit import Entry
@@ -17,6 +17,7 @@ from gateway.limits.billing import Ending
 from gateway.models import Warming
 from gateway.models.catalogue import Route
 from gateway.pipeline.plan import Plan
+from gateway.pipeline.sharing import JOINED, Sharing
 from gateway.search import Findings
 
 FINISHES = {
@@ -73,7 +74,10 @@ class Job:
     first_output: float | None = None
     last_output: float = 0.0
     longest_gap_s: float = 0.0
+    heard: Callable[[float], None] | None = None  # is told of the first output
+    own_cost_nano_usd: int = 0
     batches: int = 0
+    sharing: Sharing = field(default_factory=Sharing)
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -85,11 +89,18 @@ class Job:
         """Whether a model gave an answer, if only a part of one."""
         return self.received.output_events > 0 or self.received.finish is not None
 
+    @property
+    def calls(self) -> tuple[Attempt, ...]:
+        """The calls of models that were this turn's own."""
+        return tuple(attempt for attempt in self.attempts if attempt.outcome != JOINED)
+
     def note_output(self, now: float) -> None:
         """A batch of output has arrived."""
         self.batches += 1
         if self.first_output is None:
             self.first_output = now
+            if self.heard is not None:
+                self.heard(now)
         else:
             self.longest_gap_s = max(self.longest_gap_s, now - self.last_output)
         self.last_output = now
@@ -101,10 +112,11 @@ class Job:
             finish=finish_of(failure, self.received),
             settled_at=now,
             reason=failure.reason if failure else "",
-            attempts=(*self.receipt.attempts, *self.attempts),
+            attempts=(*self.receipt.attempts, *self.calls),
             served_by=self.route.provider.name if self.answered else "",
             route_reason=self.route.reason,
             degraded=self.degraded,
+            cache_level=self.sharing.level,
         )
 
     def end(self, receipt: Receipt) -> TurnEnd:
@@ -130,6 +142,8 @@ class Job:
             batches=self.batches,
             events=self.received.output_events,
             upstream_failures=tuple(self.failures),
+            attempts=self.calls,
+            own_cost_nano_usd=self.own_cost_nano_usd,
             search_s=self.searched.ended - self.searched.begun if self.searched else None,
             connect_overlap_s=self.searched.overlap_s if self.searched else 0.0,
         )
