@@ -1,20 +1,24 @@
 """Spreads connections over the workers that listen on one port, where the kernel can be told how (Linux).
 
-The parent holds a copy of every listening socket. It never accepts from them: it is woken when a connection comes,
-counts, and aims the next one. A copy also keeps a dead worker's socket in its group until the parent lets it go,
-so that the parent always knows the order of the group. Where something of this is not to be had, the kernel's own
-hash spreads the connections.
+The parent holds a copy of every listening socket. It never accepts from them: the kernel sends it a signal for
+each connection that comes, one signal per worker, and it aims the next one. (To wait for a socket to become
+readable is not enough: the worker has often accepted before the parent looks.) A copy also keeps a dead worker's
+socket in its group until the parent lets it go, so that the parent always knows the order of the group. Where
+something of this is not to be had, the kernel's own hash spreads the connections.
 """
 
 import asyncio
 import ctypes
-import select
+import fcntl
+import os
+import signal
 import socket
 import struct
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.workers.steering import aimed, program, removed
 
@@ -31,27 +35,24 @@ class _Group:
 
 
 class Balance:
-    """`counts` are the connections of each seat, as far as they are known."""
+    """`counts` are the connections of each seat, as far as they are known. Seats are numbered from 1."""
 
     def __init__(self) -> None:
-        self._works = sys.platform == "linux" and hasattr(select, "epoll")
+        self._works = sys.platform == "linux"
         self._groups: dict[object, _Group] = {}
-        self._seats: dict[int, int] = {}
-        self._epoll: select.epoll | None = None
-        self._last_wake = 0.0
+        self._last_came = 0.0
         self.counts: dict[int, int] = {}
 
     def join(self, seat: int, sockets: Sequence[socket.socket]) -> None:
         """The worker of this seat listens on these, which are the parent's copies from now on."""
         self.counts[seat] = 0
         for copy in sockets:
-            if not self._works:
+            if not (self._works and self._hears_of(copy, seat)):
                 copy.close()
                 continue
             group = self._groups.setdefault(copy.getsockname(), _Group())
             group.sockets[seat] = copy
             group.order.append(seat)
-            self._watch(copy, seat)
         self._aim()
 
     def leave(self, seat: int) -> None:
@@ -60,9 +61,8 @@ class Balance:
         for group in self._groups.values():
             copy = group.sockets.pop(seat, None)
             if copy is not None:
-                self._seats.pop(copy.fileno(), None)
-                # Closing takes it out of the epoll too, because no other copy is left.
-                copy.close()
+                with copy:
+                    fcntl.fcntl(copy, fcntl.F_SETFL, fcntl.fcntl(copy, fcntl.F_GETFL) & ~os.O_ASYNC)
                 group.order = removed(group.order, seat)
         self._aim()
 
@@ -74,31 +74,33 @@ class Balance:
 
     def close(self) -> None:
         """Lets go of every socket, so that a worker that closes its own takes no more connections."""
-        if self._epoll is not None:
-            asyncio.get_running_loop().remove_reader(self._epoll.fileno())
-            self._epoll.close()
-            self._epoll = None
         for seat in list(self.counts):
             self.leave(seat)
         self._works = False
 
-    def _watch(self, copy: socket.socket, seat: int) -> None:
-        if self._epoll is None:
-            self._epoll = select.epoll()
-            asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._came)
-        self._seats[copy.fileno()] = seat
-        # By its edge: it is the worker who accepts, and until then the socket stays readable.
-        self._epoll.register(copy, select.EPOLLIN | select.EPOLLET)
+    def _hears_of(self, copy: socket.socket, seat: int) -> bool:
+        """Asks for a signal, this seat's own, whenever a connection has come: they queue, so none is missed."""
+        number = signal.SIGRTMIN + seat
+        if number > signal.SIGRTMAX:
+            self._works = False
+            return False
+        # What the kernel sends instead when too many signals wait.
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        asyncio.get_running_loop().add_signal_handler(number, partial(self._came, seat))
+        try:
+            fcntl.fcntl(copy, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(copy, fcntl.F_SETSIG, number)
+            fcntl.fcntl(copy, fcntl.F_SETFL, fcntl.fcntl(copy, fcntl.F_GETFL) | os.O_ASYNC)
+        except OSError:
+            self._works = False
+        return self._works
 
-    def _came(self) -> None:
-        if self._epoll is None:
+    def _came(self, seat: int) -> None:
+        if seat not in self.counts:
             return
-        for descriptor, _ in self._epoll.poll(0):
-            seat = self._seats.get(descriptor)
-            if seat is not None:
-                self.counts[seat] += 1
+        self.counts[seat] += 1
         now = time.monotonic()
-        rush, self._last_wake = now - self._last_wake < RUSH_S, now
+        rush, self._last_came = now - self._last_came < RUSH_S, now
         self._aim(in_a_rush=rush)
 
     def _aim(self, *, in_a_rush: bool = False) -> None:

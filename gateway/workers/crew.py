@@ -69,8 +69,9 @@ class Crew:
     async def page(self) -> str:
         """The metrics of all workers, those that are dead included."""
         pages = await asyncio.gather(*(worker.ask_page() for worker in self.workers.values()))
+        counts = self._balance.counts
         standings = [
-            Standing(str(number), resident_bytes(worker.pid), worker.connections)
+            Standing(str(number), resident_bytes(worker.pid), counts.get(number, worker.connections))
             for number, worker in sorted(self.workers.items())
         ]
         serving = sum(worker.is_listening for worker in self.workers.values())

@@ -19,8 +19,8 @@ from gateway.workers.sockets import Connections, listening
 
 MOST_COPIES = 64
 LOOK_EVERY_S = 1.0
-# Counting connections takes a thousandth of a worker's time at most.
-PAUSE_PER_LOOK = 1000.0
+# Counting connections takes half a percent of a worker's time at most.
+PAUSE_PER_LOOK = 200.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """What every limiter promises, run over each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,11 @@ from gateway.domain.errors import LimitError, Reason
 from gateway.domain.tenant import NO_LIMITS, TenantLimits
 from gateway.limits import Allowance, Hold, Limiter, Reservation, Scope, ScopeKind
 from gateway.limits.admission import LATE_MS, LEASE_MS
+from gateway.limits.desk import Desk
 from gateway.limits.memory import MemoryLimiter
 from gateway.limits.redis import RedisLimiter
 from gateway.limits.redis_script import RedisScript
+from gateway.limits.remote import RemoteLimiter
 from tests.support.redis_server import redis_server, say
 
 OPEN = TenantLimits(
@@ -44,10 +48,24 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "redis"])
+def at_a_desk(limiter: MemoryLimiter) -> RemoteLimiter:
+    """That limiter as another process reaches it: every word is JSON on its way."""
+    desk = Desk(limiter)
+
+    async def ask(words: Sequence[object]) -> list[Any]:
+        answer = await desk.answer("worker", json.loads(json.dumps(words)))
+        return list(json.loads(json.dumps(answer)))
+
+    return RemoteLimiter(ask)
+
+
+@pytest.fixture(params=["memory", "remote", "redis"])
 async def limiter(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Limiter]:
     if request.param == "memory":
         yield MemoryLimiter(clock)
+        return
+    if request.param == "remote":
+        yield at_a_desk(MemoryLimiter(clock))
         return
     url = request.getfixturevalue("redis_url")
     say(url, "FLUSHALL")
