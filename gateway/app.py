@@ -1,19 +1,16 @@
 """Builds the house, opens it in order and closes it in reverse; it decides nothing."""
 
 import gc
-import hashlib
-import hmac
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from google.protobuf.internal import api_implementation
 
-from gateway import __version__, auditing, http_port, identity, metering, searching
+from gateway import __version__, admitting, auditing, caching, http_port, identity, metering, searching, upstreams
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.bridge.server import BridgePort
@@ -25,11 +22,16 @@ from gateway.limits.billing import BrokenStream
 from gateway.limits.price_book import BookError
 from gateway.limits.price_file import read_book
 from gateway.limits.pricing import PriceBook
-from gateway.models import ModelProvider, deepseek, embedded
+from gateway.models.breaker import State
 from gateway.models.catalogue import Catalogue
-from gateway.pipeline import Pipeline, Stations
+from gateway.models.health import Health, Name
+from gateway.models.routing import Router
+from gateway.pipeline import Pipeline
 from gateway.pipeline.attempt import Patience
 from gateway.pipeline.extracting import Extracting
+from gateway.pipeline.open_calls import OpenCalls
+from gateway.pipeline.overload import Overload
+from gateway.pipeline.stations import Stations
 from gateway.server.account import Account
 from gateway.server.caller_address import Forwarding
 from gateway.server.converse import Converse
@@ -44,9 +46,9 @@ from gateway.settings import Settings
 from gateway.telemetry.http import MetricsPort
 from gateway.telemetry.logging import TurnLog
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.upstreams import UpstreamCollector
+from gateway.user_digests import user_ids, user_secret
 from gateway.workers.seat import Seat
-
-USER_ID_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Gateway:
     issuer: DevIssuer | None
     log: TurnLog
     command: str
+    overload: Overload
 
 
 class Observer(DoorObserver):
@@ -70,6 +73,8 @@ class Observer(DoorObserver):
         self._metrics = metrics
         self._log = log
         self.audit = metrics.audit
+        self.cache = metrics.cache
+        self.load = admitting.Told(metrics, log)
 
     def began(self) -> None:
         """A turn was let in."""
@@ -84,6 +89,16 @@ class Observer(DoorObserver):
         """A call was refused."""
         self._metrics.refused(method, reason)
         self._log.refused(method, tenant, reason)
+
+    def oddity(self, what: str, count: int) -> None:
+        """An upstream's answer was odd in a way that was put up with."""
+        self._metrics.oddity(what, count)
+
+    def circuit_changed(self, name: Name, state: State) -> None:
+        """An upstream is asked no more, or again."""
+        upstream, model, key = name
+        tell = self._log.warn if state is State.OPEN else self._log.note
+        tell("circuit", upstream=upstream, model=model, key_number=key, state=state.value)
 
     def broke(self, method: str, request_id: str, error: BaseException) -> None:
         """A bug ended a call."""
@@ -104,22 +119,20 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         observer = Observer(metrics, log)
         stations = await build_stations(settings, observer, stack, seat)
         issuer = identity.own_issuer(settings, dev=dev)
+        metrics.watch(UpstreamCollector(stations.health.facts))
         running = Running(settings.timers.end_margin_s)
         known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev, revoked=running.revoke))
         forwarding = auditing.forwarding(settings, new_id())
-        door = build_door(settings, known, observer, forwarding)
+        door = build_door(settings, known, observer, forwarding, stations.overload.calls)
         pipeline = Pipeline(stations)
         stack.push_async_callback(pipeline.aclose)
         server = build_server(settings, door, running, pipeline, stations, open_reflection=dev, seat=seat)
-        metrics_port = seat.place.metrics_port if seat else 0
-        if seat is not None:
-            seat.page, seat.ready = metrics.page, lambda: known.ready and not door.draining
-            await seat.may_listen()
-        elif settings.metrics.address:
-            port = MetricsPort(settings.metrics.address, metrics, lambda: known.ready and not door.draining)
-            stack.push_async_callback(port.aclose)
-            metrics_port = await port.start()
-        grpc_port = await server.start(lambda: known.ready)
+
+        def ready() -> bool:
+            return known.ready and stations.overload.takes_calls and not door.draining
+
+        metrics_port = await operators_port(settings, metrics, ready, stations.health, stack=stack, seat=seat)
+        grpc_port = await server.start(ready)
         # The bridge outlives the drain, so that its callers hear how their answers end.
         tokens = identity.OwnTokens(settings, known, issuer)
         bridge = build_bridge(settings, grpc_port, tokens, forwarding.secret, seat)
@@ -133,7 +146,28 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         gc.collect()
         gc.freeze()
         command = seat.place.command if seat else sys.argv[0]
-        yield Gateway(server, running, grpc_port, metrics_port, http, issuer, log, command)
+        yield Gateway(server, running, grpc_port, metrics_port, http, issuer, log, command, stations.overload)
+
+
+async def operators_port(
+    settings: Settings,
+    metrics: Metrics,
+    ready: Callable[[], bool],
+    health: Health,
+    *,
+    stack: AsyncExitStack,
+    seat: Seat | None,
+) -> int:
+    """The port of metrics and readiness, open, 0 where there is none; with a seat it is the parent's."""
+    if seat is not None:
+        seat.page, seat.ready = metrics.page, ready
+        await seat.may_listen()
+        return seat.place.metrics_port
+    if not settings.metrics.address:
+        return 0
+    port = MetricsPort(settings.metrics.address, metrics, ready, health.facts)
+    stack.push_async_callback(port.aclose)
+    return await port.start()
 
 
 async def build_stations(
@@ -147,10 +181,17 @@ async def build_stations(
     audit = await stack.enter_async_context(auditing.opened(settings, observer.audit, new_id))
     ask = seat.ask if seat else None
     limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask))
-    catalogue = Catalogue(await model_providers(settings, stack))
+    catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
+    health = Health(
+        catalogue, upstreams.breaker_rules(settings), upstreams.retry_rules(settings), observer.circuit_changed
+    )
     search = await searching.opened(settings, stack)
+    memory = await stack.enter_async_context(caching.opened(settings, observer.cache))
+    slots, ladder = await stack.enter_async_context(admitting.opened(settings, catalogue, observer.load, new_id))
     return Stations(
         catalogue=catalogue,
+        router=Router(catalogue, upstreams.routing_rules(settings)),
+        health=health,
         limiter=limiter,
         ledger=ledger,
         audit=audit,
@@ -163,14 +204,19 @@ async def build_stations(
         broken_stream=BrokenStream(settings.billing.broken_stream),
         user_id=user_ids(ApiKeyFile(settings.data_dir).secret()),
         new_id=new_id,
+        memory=memory,
+        slots=slots,
+        overload=ladder,
         count_text=metering.text_counter(settings),
     )
 
 
-def build_door(settings: Settings, known: identity.Identity, observer: Observer, forwarding: Forwarding) -> Door:
+def build_door(
+    settings: Settings, known: identity.Identity, observer: Observer, forwarding: Forwarding, calls: OpenCalls
+) -> Door:
     """The door, for callers of every kind."""
     total_s = settings.timers.total_s
-    return Door(known.authenticator, known.tenants, observer, total_s, new_id, forwarding=forwarding)
+    return Door(known.authenticator, known.tenants, observer, total_s, new_id, forwarding=forwarding, calls=calls)
 
 
 def build_bridge(
@@ -212,33 +258,16 @@ def build_server(
     return GrpcServer(settings.grpc, door, running, services, open_reflection=open_reflection, inside=inside)
 
 
-async def model_providers(settings: Settings, stack: AsyncExitStack) -> list[ModelProvider]:
-    """DeepSeek where there is a key, and the embedded model always; the first model is the default."""
-    providers: list[ModelProvider] = []
-    if settings.deepseek.api_key:
-        providers.append(
-            deepseek.create(
-                api_key=settings.deepseek.api_key,
-                base_url=settings.deepseek.base_url,
-                connect_timeout_s=settings.timers.connect_s,
-            )
-        )
-    providers.append(embedded.create())
-    for provider in providers:
-        stack.push_async_callback(provider.aclose)
-    return providers
-
-
 def price_book(settings: Settings, catalogue: Catalogue) -> PriceBook:
     """The prices, which must cover every model. Raises BookError."""
     path = settings.billing.price_book
-    book = read_book(Path(path) if path else None)
+    book = upstreams.with_free(read_book(Path(path) if path else None), settings)
     unpriced = [card.name for card in catalogue.offered(Tenant("any")) if not book.knows(card.name)]
     if unpriced:
         raise BookError(
             [f"{path or 'prices'}: no price for the model {name}; add a [[models]] entry" for name in unpriced]
         )
-    return book
+    return replace(book, cached_answer_percent=settings.billing.cached_answer_percent)
 
 
 def patience(settings: Settings) -> Patience:
@@ -250,24 +279,6 @@ def patience(settings: Settings) -> Patience:
         silence_s=timers.silence_s,
         client_stall_s=timers.client_stall_s,
     )
-
-
-def user_secret(settings: Settings) -> bytes:
-    """What keys the digests of users' names on receipts."""
-    secret = ApiKeyFile(settings.data_dir).secret()
-    return hmac.new(secret, b"user names on receipts", hashlib.sha256).digest()
-
-
-def user_ids(secret: bytes) -> Callable[[str], str]:
-    """The opaque id of a tenant for an upstream: it separates caches and scheduling, and names nobody."""
-
-    @lru_cache(maxsize=10_000)
-    def user_id(tenant: str) -> str:
-        return hmac.new(secret, b"upstream user id\0" + tenant.encode(), hashlib.sha256).hexdigest()[
-            :USER_ID_LENGTH
-        ]
-
-    return user_id
 
 
 def new_id() -> str:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from gateway import schema
 from gateway.domain.tenant import Tenants
+from gateway.load_sections import Overload, Slots
 from gateway.schema import read_table, setting
 from gateway.sections import (
     Audit,
     Billing,
+    Cache,
     Data,
     DeepSeek,
     Grpc,
@@ -27,6 +29,8 @@ from gateway.sections import (
     Metrics,
     Pages,
     Redis,
+    Routing,
+    Seal,
     Search,
     SearchEndpoint,
     Timers,
@@ -34,6 +38,7 @@ from gateway.sections import (
 )
 from gateway.tenancy import read_tenants
 from gateway.trust import CertificateCaller, TrustedIssuer, read_certificates, read_issuers
+from gateway.upstream_sections import EMBEDDED, Serving, read_serving
 
 CIPHER_SUITES = "GRPC_SSL_CIPHER_SUITES"
 NO_TLS12_SUITE = "ECDHE-PSK-CHACHA20-POLY1305"
@@ -43,7 +48,7 @@ OTHER_VARIABLES = {
     *("GATEWAY_CLIENT_ID", "GATEWAY_CLIENT_SECRET", "GATEWAY_CLIENT_SECRET_FILE", "GATEWAY_TOKEN_URL"),
     *("GATEWAY_SCOPES", "GATEWAY_INSECURE", "GATEWAY_GRPC_CA_FILE"),
 }
-LATER_VARIABLES = {"GATEWAY_DATABASE_URL", "GATEWAY_SEAL_KEY"}
+LATER_VARIABLES = {"GATEWAY_DATABASE_URL"}
 
 
 class ConfigurationError(Exception):
@@ -66,12 +71,18 @@ class Settings:
     issuer: Issuer = field(default_factory=Issuer)
     redis: Redis = field(default_factory=Redis)
     deepseek: DeepSeek = field(default_factory=DeepSeek)
+    routing: Routing = field(default_factory=Routing)
+    serving: Serving = field(default_factory=Serving)
     search: Search = field(default_factory=Search)
     pages: Pages = field(default_factory=Pages)
     search_endpoints: Mapping[str, SearchEndpoint] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     billing: Billing = field(default_factory=Billing)
+    cache: Cache = field(default_factory=Cache)
+    seal: Seal = field(default_factory=Seal)
     audit: Audit = field(default_factory=Audit)
+    slots: Slots = field(default_factory=Slots)
+    overload: Overload = field(default_factory=Overload)
     log: Log = field(default_factory=Log)
     data: Data = field(default_factory=Data)
     tenants: Tenants = field(default_factory=Tenants)
@@ -95,11 +106,16 @@ SECTIONS: dict[str, type] = {
     "issuer": Issuer,
     "redis": Redis,
     "deepseek": DeepSeek,
+    "routing": Routing,
     "search": Search,
     "pages": Pages,
     "timers": Timers,
     "billing": Billing,
+    "cache": Cache,
+    "seal": Seal,
     "audit": Audit,
+    "slots": Slots,
+    "overload": Overload,
     "log": Log,
     "data": Data,
 }
@@ -161,6 +177,7 @@ def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
 
 def _assemble(document: dict[str, object], environment: Mapping[str, str], faults: list[str]) -> Settings:
     known = {*SECTIONS, "workers", "issuers", "certificates", "tenants", "tenant_defaults", "known_tenants_only"}
+    known |= {"upstreams", "models"}
     faults += schema.unknown_names("", document, dict.fromkeys(known))
     search, endpoints = read_endpoints(document.get("search", {}), environment, faults)
     document = {**document, "search": search} if isinstance(document.get("search", {}), dict) else document
@@ -173,6 +190,7 @@ def _assemble(document: dict[str, object], environment: Mapping[str, str], fault
     return replace(
         loaded,
         search_endpoints=endpoints,
+        serving=read_serving(document, environment, loaded.deepseek, faults),
         tenants=read_tenants(document, faults),
         issuers=read_issuers(document, environment, loaded.jwt, loaded.jwks, faults),
         certificates=read_certificates(document, environment, faults),
@@ -236,6 +254,12 @@ def _check_places(settings: Settings) -> tuple[tuple[object, str], ...]:
             "http.address: missing; the issuer answers on the HTTP port",
         ),
         (not settings.data.dir, "data.dir: must not be empty"),
+        (settings.seal.old_keys and not settings.seal.key, "seal.key: missing; seal.old_keys are those before it"),
+        (
+            settings.routing.default_model not in ("", EMBEDDED, *settings.serving.models),
+            f"routing.default_model: there is no model {settings.routing.default_model!r}; there are "
+            f"{', '.join((*settings.serving.models, EMBEDDED))}",
+        ),
         (
             schema.is_plaintext(deepseek.base_url) and not deepseek.allow_plaintext,
             f"deepseek: {deepseek.base_url} is plain HTTP to another machine; use https, or set "

@@ -101,6 +101,9 @@ class LimitError(CallerError):
 class UpstreamError(GatewayError):
     """A model or search provider failed; a retry or another provider may help."""
 
+    named_limit = 0
+    """The calls at once that the upstream said it takes, 0 where it named none; no caller is told."""
+
 
 class OperatorError(GatewayError):
     """The operator must act: a key, a balance, a disk, a server that the gateway depends on."""

@@ -5,7 +5,6 @@ Amounts are whole: requests, tokens, streams, nano-USD.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -92,11 +91,19 @@ class Slot(Protocol):
     """A place among the calls that an upstream takes at once; what is told of the call moves its limit."""
 
     def first_output(self, took_s: float) -> None:
-        """The first output came, or was given up on, this many seconds after it was asked for."""
+        """The first output came this many seconds after it was asked for."""
+        ...
+
+    def gave_up(self, took_s: float) -> None:
+        """It had not come when nobody waited for it any more."""
         ...
 
     def refused(self, named: int = 0) -> None:
         """The upstream said that it has too much to do; `named` is the limit that it named, 0 for none."""
+        ...
+
+    def release(self) -> None:
+        """The call is closed: the slot is free. A repeat changes nothing."""
         ...
 
 
@@ -110,8 +117,8 @@ class Outlook(NamedTuple):
 class Slots(Protocol):
     """Keeps calls of models within what their upstreams take at once, fairly between tenants."""
 
-    def slot(self, upstream: str, model: str, tenant: str, within_s: float) -> AbstractAsyncContextManager[Slot]:
-        """A slot for as long as the block lasts; where there is none, it is waited for this long.
+    async def take(self, upstream: str, model: str, tenant: str, within_s: float) -> Slot:
+        """A slot, which must be released; where none is free, it is waited for this long.
 
         Raises UpstreamError (OVERLOADED, UPSTREAM_RATE_LIMITED) when none was free in time or the line is full. A
         model without a known limit has slots for everybody.

@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from types import TracebackType
+from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 
 from gateway.limits import Outlook, Slot
@@ -22,9 +21,13 @@ Key = tuple[str, str]
 
 
 class Level(NamedTuple):
-    """How full one model's slots are in this worker. `limit` and `cap` are those of all workers together."""
+    """How full one model's slots are. `used` and `waiting` are this worker's, the others those of all workers.
+
+    `grows`: the upstream has never said no, so that the limit is still on its way to `cap`.
+    """
 
     used: int
+    busy: int
     limit: int
     cap: int
     waiting: int
@@ -90,10 +93,14 @@ class SlotKeeper:
         self._reporting = asyncio.Lock()
         self.pools = {key: SlotPool(cap, most_waiting, self._news.set, clock) for key, cap in caps.items()}
 
-    def slot(self, upstream: str, model: str, tenant: str, within_s: float) -> AbstractAsyncContextManager[Slot]:
+    async def take(self, upstream: str, model: str, tenant: str, within_s: float) -> Slot:
         """See `Slots`."""
         pool = self.pools.get((upstream, model))
-        return _Held(pool, tenant, within_s, self._clock) if pool else nullcontext(FREE)
+        if pool is None:
+            return FREE
+        if not pool.take(tenant):
+            await pool.wait(tenant, within_s)
+        return _Held(pool, tenant, self._clock)
 
     def outlook(self, upstream: str, model: str, tenant: str) -> Outlook:
         """See `Slots`."""
@@ -103,7 +110,7 @@ class SlotKeeper:
     def levels(self) -> dict[Key, Level]:
         """How full everything is."""
         return {
-            key: Level(pool.used, pool.limit, pool.cap, pool.waiting, pool.cuts == 0)
+            key: Level(pool.used, pool.elsewhere + pool.used, pool.limit, pool.cap, pool.waiting, pool.cuts == 0)
             for key, pool in self.pools.items()
         }
 
@@ -128,7 +135,7 @@ class SlotKeeper:
                 if answer is None:
                     pool.unheard(report)
                 else:
-                    pool.heard(answer)
+                    pool.heard(answer, report.used)
 
     async def aclose(self) -> None:
         """Gives everything back."""
@@ -142,45 +149,49 @@ class _Free:
     def first_output(self, took_s: float) -> None:
         """Moves nothing."""
 
+    def gave_up(self, took_s: float) -> None:
+        """Moves nothing."""
+
     def refused(self, named: int = 0) -> None:
         """Moves nothing."""
+
+    def release(self) -> None:
+        """There are as many as before."""
 
 
 FREE = _Free()
 
 
 class _Held:
-    """A slot of a pool, for the length of a block."""
+    """A slot of a pool that was taken just now."""
 
-    __slots__ = ("_begun", "_clock", "_cuts", "_pool", "_tenant", "_within_s")
+    __slots__ = ("_begun", "_clock", "_cuts", "_pool", "_released", "_tenant")
 
-    def __init__(self, pool: SlotPool, tenant: str, within_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, pool: SlotPool, tenant: str, clock: Callable[[], float]) -> None:
         self._pool = pool
         self._tenant = tenant
-        self._within_s = within_s
         self._clock = clock
-        self._begun = 0.0
-        self._cuts = 0
-
-    async def __aenter__(self) -> Slot:
-        pool = self._pool
-        if not pool.take(self._tenant):
-            await pool.wait(self._tenant, self._within_s)
-        self._cuts, self._begun = pool.cuts, self._clock()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.give(self._tenant, self._clock() - self._begun)
+        self._begun = clock()
+        self._cuts = pool.cuts
+        self._released = False
 
     def first_output(self, took_s: float) -> None:
         """See `Slot`."""
         self._pool.first_output(took_s)
 
+    def gave_up(self, took_s: float) -> None:
+        """See `Slot`."""
+        self._pool.gave_up(took_s)
+
     def refused(self, named: int = 0) -> None:
         """See `Slot`."""
         self._pool.refused(self._cuts, named)
+
+    def release(self) -> None:
+        """See `Slot`."""
+        if not self._released:
+            self._released = True
+            self._pool.give(self._tenant, self._clock() - self._begun)
 
 
 @asynccontextmanager

@@ -33,6 +33,7 @@ class SlotPool:
         self.granted = 0
         self.limit = 0
         self.cuts = 0
+        self.elsewhere = 0
         self._contended = False
         self._usual_us = 0
         self._kick = kick
@@ -103,6 +104,11 @@ class SlotPool:
         if self._calls:
             self._kick()
 
+    def gave_up(self, took_s: float) -> None:
+        """See `Slot`. Only what is slow already says something: callers leave for reasons of their own."""
+        if is_slow(round(took_s * 1e6), self._usual_us):
+            self.first_output(took_s)
+
     def refused(self, cuts: int, named: int) -> None:
         """See `Slot`; `cuts` is the number of cuts when the call was begun."""
         was = self._signals
@@ -125,9 +131,10 @@ class SlotPool:
         wish = max(spare - keep, 0)
         return Report(lease_ms, self.cap, self.granted, self.used, wish, signals, holds, waits)
 
-    def heard(self, answer: Answer) -> None:
-        """Puts an answer to use: turns that it names are served first."""
+    def heard(self, answer: Answer, reported: int) -> None:
+        """Puts an answer to use: turns that it names are served first. `reported` were said to be in use."""
         self.limit, self.cuts, self._usual_us = answer.limit, answer.cuts, answer.usual_us
+        self.elsewhere = answer.used - reported
         self._contended = answer.contended
         self.granted += answer.spare + len(answer.tenants)
         for tenant in answer.tenants:

@@ -98,7 +98,7 @@ def written(report: Report) -> list[str | int]:
 def read_answer(answer: list[object]) -> Answer:
     """What the script said. Raises ValueError for an answer of another shape."""
     match answer:
-        case [int(limit), int(cuts), int(usual_us), int(workers), int(contended), int(spare), *tenants]:
+        case [int(limit), int(cuts), int(usual_us), int(workers), int(used), int(contended), int(spare), *tenants]:
             names = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in tenants)
-            return Answer(limit, cuts, usual_us, workers, bool(contended), spare, names)
+            return Answer(limit, cuts, usual_us, workers, used, bool(contended), spare, names)
     raise ValueError("an answer of another kind")

@@ -3,7 +3,7 @@
 -- KEYS: the pool, one packed value. ARGV: the moment (milliseconds; empty = Redis's own clock), the worker, then the
 -- numbers of a report and of its signals in their order, then how many tenants hold slots and each with its number,
 -- then how many have turns that wait and each with their number and the age of the first (milliseconds).
--- Answers limit, cuts, usual first output, workers, contended, spare slots, then a tenant for each slot granted.
+-- Answers limit, cuts, usual first output, workers, slots in use, contended, spare slots, then a tenant for each slot granted.
 
 local MOST_AT_START, CEILING_MS, NO_CUT = 20, 600000, -1
 local SHORTEST_WINDOW_MS, LONGEST_WINDOW_MS, FEWEST_SAMPLES = 50, 5000, 4
@@ -217,7 +217,7 @@ end
 redis.call('SET', KEYS[1], cmsgpack.pack(pool), 'PX', KEEP_MS)
 
 local answer = {
-  pool.adaptive.limit, pool.adaptive.cuts, pool.adaptive.usual_us, workers,
+  pool.adaptive.limit, pool.adaptive.cuts, pool.adaptive.usual_us, workers, all_used,
   (rivals or free < 0) and 1 or 0, spare,
 }
 for _, tenant in ipairs(told) do

@@ -68,6 +68,7 @@ class Report(NamedTuple):
 class Answer(NamedTuple):
     """What it is told: slots granted for turns that wait, by tenant in order, and spare ones beside them.
 
+    `used` counts the slots in use in all workers.
     `contended`: elsewhere somebody waits, or the limit fell below what is granted, so spare slots are wanted back.
     """
 
@@ -75,6 +76,7 @@ class Answer(NamedTuple):
     cuts: int
     usual_us: int
     workers: int
+    used: int
     contended: bool
     spare: int
     tenants: tuple[str, ...]
@@ -107,7 +109,7 @@ def shared(pool: Pool, now: int, worker: str, report: Report) -> tuple[Pool, Ans
     tags = {tenant: tag for tenant, tag in round_.tags.items() if tag > round_.served} if left else {}
     pool = Pool(adaptive, shares, tags, round_.served if left else 0, open_at)
     contended = rivals or free < 0
-    told = adaptive.limit, adaptive.cuts, adaptive.usual_us, len(shares), contended, spare
+    told = adaptive.limit, adaptive.cuts, adaptive.usual_us, len(shares), used, contended, spare
     return pool, Answer(*told, tuple(round_.tenants))
 
 

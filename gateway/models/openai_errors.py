@@ -100,7 +100,9 @@ def failure_of(refusal: Refusal, retry_after_s: float | None = None) -> GatewayE
     if reason in (Reason.INVALID_REQUEST, Reason.CONTEXT_LENGTH_EXCEEDED):
         return _callers_fault(reason, refusal.message, cause)
     wait_s = retry_after_s if reason is Reason.UPSTREAM_RATE_LIMITED or status >= 500 else None
-    return upstream_failure(reason, cause, retry_after_s=wait_s)
+    failure = upstream_failure(reason, cause, retry_after_s=wait_s)
+    failure.named_limit = refusal.concurrency_limit or 0
+    return failure
 
 
 def upstream_failure(reason: Reason, cause: str, *, retry_after_s: float | None = None) -> UpstreamError:

@@ -7,9 +7,8 @@ failed, cancelled, abandoned), its upstream is closed first and its books after 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from gateway.audit import Audit
 from gateway.domain.call import Visitor
 from gateway.domain.errors import (
     CallerError,
@@ -20,51 +19,31 @@ from gateway.domain.errors import (
     internal,
     invalid,
 )
-from gateway.domain.events import Accepted, TurnEnd
+from gateway.domain.events import Accepted, Finish, TurnEnd
 from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
 from gateway.domain.tenant import Tenant
 from gateway.domain.turn import SearchMode, SearchOptions, Turn
 from gateway.domain.usage import Usage
-from gateway.ledger import Ledger
-from gateway.limits import Hold, Limiter
-from gateway.limits.billing import BrokenStream
-from gateway.limits.estimate import CountText, count_text
-from gateway.limits.pricing import PriceBook, card_prices, search_cost
-from gateway.models.catalogue import Catalogue
+from gateway.limits import Hold
+from gateway.limits.pricing import card_prices, search_cost
 from gateway.pipeline.answering import Answering, Models
-from gateway.pipeline.attempt import Patience
-from gateway.pipeline.auditing import CodeOf, audited, digests, search_parameters, turn_intent
+from gateway.pipeline.auditing import audited, digests, search_parameters, turn_intent
 from gateway.pipeline.job import Job, as_turn_failure, repeated
+from gateway.pipeline.kept_reasoning import KeptReasoning
+from gateway.pipeline.listening import Listening
 from gateway.pipeline.outlet import Emit
 from gateway.pipeline.plan import Offer, check_providers, held, plan_turn
+from gateway.pipeline.recall import Recall
 from gateway.pipeline.scopes import scopes_of
 from gateway.pipeline.searching import TurnSearch, search_options
 from gateway.pipeline.settling import Books, Settling
+from gateway.pipeline.sharing import thinks
+from gateway.pipeline.slotted import Admission
+from gateway.pipeline.stations import Stations
 from gateway.pipeline.watch import Watch
-from gateway.search import Extractor, Findings, Question, Searcher
+from gateway.search import Findings, Question
 from gateway.search.evidence import DEFAULT_TOKEN_BUDGET
-from gateway.telemetry import TurnObserver
-
-
-@dataclass(frozen=True, slots=True)
-class Stations:
-    """Everything a turn passes, by the promise of each station."""
-
-    catalogue: Catalogue
-    limiter: Limiter
-    ledger: Ledger
-    audit: Audit
-    code_of: CodeOf
-    searcher: Searcher
-    extractor: Extractor
-    prices: PriceBook
-    observer: TurnObserver
-    patience: Patience
-    broken_stream: BrokenStream
-    user_id: Callable[[str], str]
-    new_id: Callable[[], str]
-    count_text: CountText = count_text
 
 
 class Pipeline:
@@ -73,8 +52,21 @@ class Pipeline:
     def __init__(self, stations: Stations, now: Callable[[], float] = time.time) -> None:
         self._stations = stations
         self._now = now
+        memory = stations.memory
+        self._recall = Recall(memory, now)
+        self._reasoning = KeptReasoning(memory.cache, memory.lifetimes.reasoning_s)
         self._answering = Answering(
-            Models(stations.catalogue, stations.prices, stations.patience, stations.user_id)
+            Models(
+                stations.catalogue,
+                stations.health,
+                stations.prices,
+                stations.patience,
+                stations.user_id,
+                self._recall,
+                Listening(Admission(stations.slots, lambda: stations.overload.slot_wait_s), join=memory.join),
+                self._reasoning,
+                dearer=stations.router.rules.dearer,
+            )
         )
         self._search = TurnSearch(stations.searcher, stations.count_text)
         self._settling = Settling(
@@ -101,9 +93,21 @@ class Pipeline:
         Raises GatewayError when the turn was refused (nothing held, no receipt), TurnFailed when it failed after
         that; CancelledError and CallerLeft pass through, once the turn is settled.
         """
+        if thinks(turn.generation):
+            turn = await self._reasoning.restored(turn, visitor.tenant.name)
+        overload = self._stations.overload
+        turn, notices = overload.eased(turn)
         job = self._prepare(visitor, turn)
-        if turn.named:
-            await self._refuse_repeat(job)
+        job.plan = replace(job.plan, notices=(*notices, *job.plan.notices)) if notices else job.plan
+        end = await self._repeat(job, emit, watch) if turn.named else None
+        if end is not None:
+            return end
+        remaining_s = visitor.call.deadline - asyncio.get_running_loop().time()
+        with overload.turn(visitor.tenant.name, remaining_s):
+            return await self._run(job, emit, watch)
+
+    async def _run(self, job: Job, emit: Emit, watch: Watch) -> TurnEnd:
+        """The same for a turn that is taken on."""
         await self._reserve(job)
         failure: GatewayError | None = internal()
         try:
@@ -171,7 +175,13 @@ class Pipeline:
     def _prepare(self, visitor: Visitor, turn: Turn) -> Job:
         stations, now = self._stations, self._now()
         loop_now = asyncio.get_running_loop().time()
-        plan = plan_turn(turn, visitor.tenant, stations.catalogue, stations.count_text)
+        plan = plan_turn(
+            turn,
+            visitor.tenant,
+            stations.router,
+            stations.count_text,
+            lambda model: card_prices(model, now, stations.prices).peak,
+        )
         check_providers(turn.search, visitor.tenant, stations.searcher.names, "search.providers")
         mode = turn.search.mode or visitor.tenant.search_mode
         never = mode is SearchMode.NEVER
@@ -179,7 +189,13 @@ class Pipeline:
         evidence = 0 if never else turn.search.evidence_token_budget or DEFAULT_TOKEN_BUDGET
         until = now + max(0.0, visitor.call.deadline - loop_now)
         plan, reserved = held(
-            plan, turn, evidence_tokens=evidence, span=(now, until), prices=stations.prices, searches=searches
+            plan,
+            turn,
+            evidence_tokens=evidence,
+            span=(now, until),
+            prices=stations.prices,
+            searches=searches,
+            dearer=stations.router.rules.dearer,
         )
         receipt = Receipt(
             receipt_id=stations.new_id(),
@@ -197,16 +213,27 @@ class Pipeline:
         )
         return Job(visitor, turn, plan, receipt, begun=time.perf_counter(), route=plan.route, search_mode=mode)
 
-    async def _refuse_repeat(self, job: Job) -> None:
+    async def _repeat(self, job: Job, emit: Emit, watch: Watch) -> TurnEnd | None:
+        """The end of a turn that was answered before and is told once more; None for one that is to run.
+
+        Raises CallerError for a repeat that is neither.
+        """
         receipt = job.receipt
         standing = await self._stations.ledger.find(receipt.tenant, receipt.session_id, receipt.turn_id)
         if standing is None:
-            return
-        if standing.body_sha256 != job.turn.body_sha256 or not standing.may_run_again:
-            raise repeated(standing, job.turn)
-        # It failed before it said or cost anything: the same turn, the same receipt, another try.
-        job.receipt = replace(receipt, receipt_id=standing.receipt_id, attempts=standing.attempts)
-        job.again = True
+            return None
+        is_same = standing.body_sha256 == job.turn.body_sha256
+        if is_same and standing.may_run_again:
+            # It failed before it said or cost anything: the same turn, the same receipt, another try.
+            job.receipt = replace(receipt, receipt_id=standing.receipt_id, attempts=standing.attempts)
+            job.again = True
+            return None
+        if is_same and standing.finish is Finish.STOP:
+            async with watch:
+                end = await self._recall.retold(job, standing, emit)
+            if end is not None:
+                return end
+        raise repeated(standing, job.turn)
 
     async def _reserve(self, job: Job) -> None:
         reserved, tenant = job.receipt.reserved, job.visitor.tenant
@@ -241,7 +268,10 @@ class Pipeline:
     async def _answer(self, job: Job, emit: Emit, watch: Watch) -> None:
         if job.turn.timeout_s is not None:
             watch.shorten(job.turn.timeout_s)
-        await emit(Accepted(job.receipt.receipt_id))
+        slots, route = self._stations.slots, job.route
+        await emit(
+            Accepted(job.receipt.receipt_id, *slots.outlook(route.upstream, route.card.name, job.receipt.tenant))
+        )
         for notice in job.plan.notices:
             await emit(notice)
         await self._search.search(job, emit)

@@ -5,7 +5,7 @@ left. One of them pays for it; when that one leaves, the next pays for what is s
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Self
 
@@ -13,6 +13,7 @@ from gateway.domain.errors import CallerError, Reason, internal
 from gateway.domain.events import ModelEvent
 from gateway.pipeline.said import Said
 from gateway.pipeline.sharing import EVERYTHING, JOINED, Sharing
+from gateway.pipeline.slotted import Slotted
 
 MOST_AHEAD = 256
 """The model is read at most so many events ahead of the fastest listener."""
@@ -22,8 +23,6 @@ MOST_SHARED = 1024 * 1024
 """An answer of more characters takes no new listeners."""
 KNOWN_FOR_S = 1.0
 """For so long a turn that began while the flight was in the air may still find it."""
-
-Batches = AsyncGenerator[Sequence[ModelEvent], None]
 
 
 class Flights:
@@ -45,7 +44,7 @@ class Flights:
         sharing.level, sharing.paid_by_others = JOINED, EVERYTHING
         return flight.listener(sharing)
 
-    def begin(self, name: object, batches: Batches, canary: str, sharing: Sharing) -> "Listener":
+    def begin(self, name: object, batches: Slotted, canary: str, sharing: Sharing) -> "Listener":
         """A new flight, and its first listener, who pays for it."""
         flight = self._known[name] = Flight(batches, canary, lambda over: self._over(name, over))
         sharing.level, sharing.paid_by_others = "", None
@@ -67,12 +66,13 @@ class Flights:
 class Flight:
     """One stream of a model and those who listen to it."""
 
-    def __init__(self, batches: Batches, canary: str, over: Callable[["Flight"], None]) -> None:
+    def __init__(self, batches: Slotted, canary: str, over: Callable[["Flight"], None]) -> None:
         self.said = Said()
         self.canary = canary
         self.ended_at = float("inf")
         self.failed = False
         self._over = over
+        self._batches = batches
         self._listeners: list[Listener] = []
         self._heard = 0
         self._paid = 0
@@ -128,7 +128,7 @@ class Flight:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
-    async def _read(self, batches: Batches) -> None:
+    async def _read(self, batches: Slotted) -> None:
         async with aclosing(batches):
             async for batch in batches:
                 if not batch:
@@ -145,6 +145,8 @@ class Flight:
             await self._room
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        # A task that is cancelled before its first step closes nothing.
+        self._batches.release()
         broke = task.cancelled() or task.exception() is not None
         if not self.failed:
             self.failed = broke

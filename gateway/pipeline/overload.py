@@ -3,16 +3,15 @@
 Every act is a notice or a typed refusal to the caller, and counted.
 """
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.events import Notice, NoticeKind
 from gateway.domain.turn import Thinking, Turn
 from gateway.pipeline.ladder import Ladder, Level, Pace, Signals, asks_for, sheds
+from gateway.pipeline.open_calls import MOST_CALLS, PER_CONNECTION, OpenCalls, overloaded
 from gateway.telemetry import LoadObserver
 
 SHORT_TOKENS, SHORT_TOKENS_THINKING = 512, 2048
@@ -20,14 +19,26 @@ SHORT_TOKENS, SHORT_TOKENS_THINKING = 512, 2048
 SHED_SLOT_WAIT_S = 0.05
 SHRINK = 0.975
 USUAL_WEIGHT = 0.05
-RETRY_MIN_S, RETRY_MAX_S = 1.0, 10.0
 
 
 class Overload:
-    """The load of one worker. `look` is called with what was seen, some times a second."""
+    """The load of one worker. `look` is called with what was seen, some times a second.
 
-    def __init__(self, observer: LoadObserver, pace: Pace | None = None, *, slot_wait_s: float = 10.0) -> None:
+    `calls` counts at the door. `forced` takes the place of what is seen, for exercises.
+    """
+
+    def __init__(
+        self,
+        observer: LoadObserver,
+        pace: Pace | None = None,
+        *,
+        slot_wait_s: float = 10.0,
+        most_calls: int = MOST_CALLS,
+        per_connection: int = PER_CONNECTION,
+    ) -> None:
         """`slot_wait_s` is how long a turn may wait for a model in quiet times, in seconds."""
+        self.calls = OpenCalls(most_calls, per_connection, self.check_call)
+        self.forced: Signals | None = None
         self._ladder = Ladder(pace)
         self._observer = observer
         self._slot_wait_s = slot_wait_s
@@ -43,6 +54,11 @@ class Overload:
         return self._ladder.level
 
     @property
+    def takes_calls(self) -> bool:
+        """Whether there are new calls that are taken."""
+        return self.level < Level.PROTECT
+
+    @property
     def slot_wait_s(self) -> float:
         """How long a turn may wait for a model now."""
         return self._slot_wait_s if self.level < Level.SHED else min(SHED_SLOT_WAIT_S, self._slot_wait_s)
@@ -54,6 +70,7 @@ class Overload:
 
     def look(self, signals: Signals, now: float) -> None:
         """Goes up or down the ladder; `now` in seconds of a clock that does not go back."""
+        signals = self.forced or signals
         before, level = self.level, self._ladder.look(signals, now)
         if level is not before:
             self._observer.climbed(level)
@@ -111,9 +128,3 @@ class Overload:
             {"field": field, "max_tokens": str(tokens), "overload_level": str(int(self.level))},
         )
         return replace(turn, generation=replace(wish, max_tokens=tokens)), (notice,)
-
-
-def overloaded(message: str, chance: Callable[[], float] = random.random) -> GatewayError:
-    """The refusal, with a wait that spreads those who come back."""
-    retry_after_s = RETRY_MIN_S + (RETRY_MAX_S - RETRY_MIN_S) * chance()
-    return GatewayError(Reason.OVERLOADED, message, retry_after_s=retry_after_s)

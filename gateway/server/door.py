@@ -6,8 +6,7 @@ method instead of a chain of interceptors keeps the streaming path free of both 
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -19,6 +18,7 @@ from gateway.domain.call import Call, Caller, Credentials, Visitor
 from gateway.domain.errors import CallerError, CallerLeft, GatewayError, Reason, internal, invalid
 from gateway.domain.failure import TurnFailed
 from gateway.domain.tenant import Tenant, Tenants
+from gateway.pipeline.open_calls import OpenCalls
 from gateway.server.caller_address import ADDRESS, BRIDGE, Forwarding, caller_address
 from gateway.server.status import ending
 
@@ -34,8 +34,6 @@ Metadata = grpc.aio.Metadata | tuple[tuple[str, str | bytes], ...]
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_METADATA_KEYS = 64
-STREAMS_PER_CONNECTION = 240
-STREAMS_PER_WORKER = 2500
 STATUS_WAIT_S = 1.0
 """How long a handler waits for its status to go out; nothing but a caller who reads no more holds it up."""
 
@@ -68,6 +66,7 @@ class Door:
         new_id: Callable[[], str],
         *,
         forwarding: Forwarding | None = None,
+        calls: OpenCalls | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._tenants = tenants
@@ -76,14 +75,13 @@ class Door:
         self._new_id = new_id
         self._forwarding = forwarding or Forwarding()
         self._scopes: dict[str, str] = {}
-        self._open_by_peer: dict[str, int] = {}
-        self._open = 0
+        self._calls = calls or OpenCalls()
         self.draining = False
 
     @property
     def open_calls(self) -> int:
         """How many calls are being answered."""
-        return self._open
+        return self._calls.count
 
     def guard(self, method: str, scope: str, handler: Handler) -> Behaviour:
         """`handler` behind every check; `scope` "" means that any valid credential will do."""
@@ -112,7 +110,7 @@ class Door:
     async def _serve(self, method: str, handler: Handler, request: Any, context: Context, request_id: str) -> Any:
         tenant = ""
         try:
-            with self._counted(context.peer()):
+            with self._calls.counted(context.peer()):
                 visitor = await self._admit(method, request_id, context)
                 tenant = visitor.tenant.name
                 _check_parsed(method, request)
@@ -169,6 +167,7 @@ class Door:
             raise invalid("", f"more than {MAX_METADATA_KEYS} metadata keys")
         if self.draining:
             raise GatewayError(Reason.DRAINING, "this server is shutting down; call again", retry_after_s=0.0)
+        self._calls.check()
         bearer = _bearer(metadata)
         caller = await self.authenticate(bearer, _certificate(context) if bearer is None else None)
         tenant = self.permit(method, caller)
@@ -191,30 +190,6 @@ class Door:
     def _request_id(self, context: Context) -> str:
         wished = _text(context.invocation_metadata() or (), "x-request-id")
         return wished if REQUEST_ID.fullmatch(wished) else self._new_id()
-
-    @contextmanager
-    def _counted(self, peer: str) -> Iterator[None]:
-        """grpc lets a stream over its own ceiling wait in silence, so ours answers first."""
-        here = self._open_by_peer.get(peer, 0)
-        if here >= STREAMS_PER_CONNECTION or self._open >= STREAMS_PER_WORKER:
-            raise GatewayError(
-                Reason.OVERLOADED,
-                f"more than {STREAMS_PER_CONNECTION} calls at once on this connection; open another channel"
-                if here >= STREAMS_PER_CONNECTION
-                else "the server is at its limit of open calls; try again",
-                retry_after_s=1.0,
-            )
-        self._open_by_peer[peer] = here + 1
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
-            left = self._open_by_peer[peer] - 1
-            if left:
-                self._open_by_peer[peer] = left
-            else:
-                del self._open_by_peer[peer]
 
     async def _abort(
         self, context: Context, error: GatewayError, request_id: str, receipt_id: str = "", billed: bool = False

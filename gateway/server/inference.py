@@ -38,7 +38,7 @@ class Inference:
 
             async def emit(event: TurnEvent) -> None:
                 # The first message ends a client library's own retries, so the receipt's id waits for company.
-                if isinstance(event, Accepted):
+                if isinstance(event, Accepted) and not event.queue_position:
                     writer.hold(made.frame(event))
                 else:
                     await writer.write(made.frame(event))

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.pipeline.ladder import Signals
-from gateway.telemetry import Load, LoadObserver
+from gateway.telemetry import Load, LoadObserver, SlotLoad
 
 PROBE_S = 0.05
 PROBES_A_LOOK = 5
@@ -20,17 +20,17 @@ STATM = Path("/proc/self/statm")
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Where the sampler looks. `slots` are shares by model, of those that cannot become more."""
+    """Where the sampler looks, and what there is at most."""
 
     calls: Callable[[], int]
     most_calls: int
     memory: Callable[[], int]
     most_memory: int
-    slots: Callable[[], float]
+    slots: Callable[[], Sequence[SlotLoad]]
 
 
 class Sampler:
-    """Use `follow` as long as the worker lives; `forced` replaces what was seen, in tests and exercises."""
+    """Use `follow` as long as the worker lives."""
 
     def __init__(
         self, gauges: Gauges, observer: LoadObserver, tell: Callable[[Signals, float], None] | None
@@ -40,7 +40,6 @@ class Sampler:
         self._observer = observer
         self._tell = tell
         self._lags: deque[float] = deque(maxlen=REMEMBERED)
-        self.forced: Signals | None = None
 
     async def follow(self) -> None:
         """Probes and looks, for ever."""
@@ -57,15 +56,16 @@ class Sampler:
         """One look."""
         gauges = self._gauges
         calls, memory, lag_s = gauges.calls(), gauges.memory(), max(self._lags, default=0.0)
-        self._observer.sampled(Load(lag_s, calls, memory))
+        slots = gauges.slots()
+        self._observer.sampled(Load(lag_s, calls, memory, slots))
         if self._tell is not None:
             seen = Signals(
                 lag_s,
                 calls / gauges.most_calls,
                 memory / gauges.most_memory if gauges.most_memory else 0.0,
-                gauges.slots(),
+                max((slot.fullness for slot in slots), default=0.0),
             )
-            self._tell(self.forced or seen, now)
+            self._tell(seen, now)
 
 
 def resident_bytes() -> int:

@@ -1,5 +1,6 @@
 """What an operator sees: one line of log and one set of observations per turn, nothing per token."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from gateway.domain.record import TurnRecord
@@ -17,12 +18,24 @@ class TurnObserver(Protocol):
         ...
 
 
+class SlotLoad(NamedTuple):
+    """One model's slots: in use and waited for in this worker, the limit of all workers, and how full that is."""
+
+    upstream: str
+    model: str
+    used: int
+    limit: int
+    waiting: int
+    fullness: float
+
+
 class Load(NamedTuple):
     """What one worker carries: how late its event loop is (seconds), calls that are open, memory in bytes."""
 
     lag_s: float
     calls: int
     memory_bytes: int
+    slots: Sequence[SlotLoad] = ()
 
 
 class LoadObserver(Protocol):

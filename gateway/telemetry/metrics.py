@@ -10,10 +10,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 from gateway.domain.errors import Reason
 from gateway.domain.record import TurnRecord
 from gateway.telemetry.audit import AuditMetrics
+from gateway.telemetry.load import LoadMetrics
 
 FIRST_OUTPUT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 GAP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -37,6 +39,7 @@ class Metrics:
         model = ("model",)
 
         self.audit = AuditMetrics(self._registry)
+        self.load = LoadMetrics(self._registry)
         # Turns
         self._turns = counter(
             "gateway_turns_total", "Turns that ended; reason says why one failed", ("model", "finish", "reason")
@@ -57,6 +60,23 @@ class Metrics:
         self._tokens = counter("gateway_tokens_total", "Tokens charged, by kind", ("model", "kind"))
         self._cost = counter("gateway_cost_usd_total", "What tenants were charged, in USD", model)
         self._searches = counter("gateway_search_calls_total", "Search calls of turns that found something")
+        self._own_cost = counter(
+            "gateway_own_cost_usd_total", "What calls to models cost that no tenant is charged for, in USD", model
+        )
+        # Upstreams
+        self._attempts = counter(
+            "gateway_upstream_attempts_total", "Calls to a model by their outcome", ("upstream", "outcome")
+        )
+        self._retries = counter(
+            "gateway_upstream_retries_total", "Calls made again after a failure before any output", ("upstream",)
+        )
+        self._rerouted = counter(
+            "gateway_rerouted_turns_total", "Turns that another place answered than comes first", ("reason",)
+        )
+        self._oddities = counter(
+            "gateway_upstream_oddities_total", "What upstreams sent that was put up with, by its kind", ("what",)
+        )
+        self.cache = CacheMetrics(self._registry)
         # What went wrong
         self._upstream_errors = counter(
             "gateway_upstream_errors_total", "Calls to a model provider that failed", ("reason",)
@@ -93,6 +113,7 @@ class Metrics:
         self._searches.inc(used.search_calls)
         if receipt.degraded:
             self._degraded.inc()
+        self._count_attempts(record)
 
     def refused(self, method: str, reason: Reason) -> None:
         """A call was refused before its turn began."""
@@ -102,10 +123,68 @@ class Metrics:
         """A bug ended a call."""
         self._bugs.labels(method).inc()
 
+    def oddity(self, what: str, count: int) -> None:
+        """An upstream's answer was odd in a way that was put up with."""
+        self._oddities.labels(what).inc(count)
+
+    def watch(self, upstreams: Collector) -> None:
+        """Shows on every page how the upstreams are doing then."""
+        self._registry.register(upstreams)
+
     def page(self) -> bytes:
         """The text exposition of everything."""
         return generate_latest(self._registry)
 
+    def _count_attempts(self, record: TurnRecord) -> None:
+        for place, attempt in enumerate(record.attempts):
+            self._attempts.labels(attempt.upstream, attempt.outcome).inc()
+            if place:
+                self._retries.labels(attempt.upstream).inc()
+        if record.receipt.route_reason.startswith("standby"):
+            self._rerouted.labels(record.receipt.route_reason).inc()
+        if record.own_cost_nano_usd:
+            self._own_cost.labels(record.model).inc(record.own_cost_nano_usd * NANO)
+
     def _count_usage(self, model: str, amount: int, kind: str) -> None:
         if amount > 0:
             self._tokens.labels(model, kind).inc(amount)
+
+
+class CacheMetrics:
+    """Counts what the cache had and had not, level by level."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter = partial(Counter, registry=registry)
+        self._hits = counter(
+            "gateway_cache_hits_total", "Values found, by level and what they are", ("level", "kind")
+        )
+        self._misses = counter(
+            "gateway_cache_misses_total",
+            "Looks at a level that found nothing of use, and why",
+            ("level", "reason"),
+        )
+        self._written = counter("gateway_cache_written_bytes_total", "Bytes kept", ("level",))
+        self._lost = counter(
+            "gateway_cache_lost_writes_total", "Values that could not be kept, and why", ("level", "reason")
+        )
+        self._held = Gauge("gateway_cache_bytes", "Bytes held now", ("level",), registry=registry)
+
+    def hit(self, level: str, kind: str) -> None:
+        """A value was found and used."""
+        self._hits.labels(level, kind).inc()
+
+    def missed(self, level: str, reason: str) -> None:
+        """A level had nothing of use."""
+        self._misses.labels(level, reason).inc()
+
+    def kept(self, level: str, size: int) -> None:
+        """A value of so many bytes was kept."""
+        self._written.labels(level).inc(size)
+
+    def lost(self, level: str, reason: str) -> None:
+        """A value could not be kept."""
+        self._lost.labels(level, reason).inc()
+
+    def holds(self, level: str, size: int) -> None:
+        """A level holds so many bytes."""
+        self._held.labels(level).set(size)

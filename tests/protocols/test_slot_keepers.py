@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.errors import Reason, UpstreamError
+from gateway.limits import Slot
 from gateway.limits.redis_script import RedisScript
 from gateway.limits.slot_keeper import POLL_S, Exchange, MemoryExchange, SlotKeeper, kept
 from gateway.limits.slot_redis import SOURCE, RedisExchange
@@ -54,6 +55,17 @@ async def workers(make: Make, count: int, cap: int, **options: object) -> AsyncI
         yield [await stack.enter_async_context(kept(keeper)) for keeper in keepers]
 
 
+@asynccontextmanager
+async def taken(keeper: SlotKeeper, tenant: str, within_s: float) -> AsyncIterator[Slot]:
+    """A slot for the length of a block."""
+    slot = await keeper.take(*KEY, tenant, within_s)
+    try:
+        yield slot
+    finally:
+        slot.release()
+        slot.release()
+
+
 async def test_ten_to_one_offered_over_two_workers_is_one_to_one_served(make: Make) -> None:
     """Q-6, X-7: wherever the turns of a tenant wait, both get as many slots, and never more than there are."""
     order: list[str] = []
@@ -61,7 +73,7 @@ async def test_ten_to_one_offered_over_two_workers_is_one_to_one_served(make: Ma
 
     async def turn(keeper: SlotKeeper, tenant: str) -> None:
         nonlocal running, most
-        async with keeper.slot(*KEY, tenant, HANG_GUARD_S):
+        async with taken(keeper, tenant, HANG_GUARD_S):
             order.append(tenant)
             running += 1
             most = max(most, running)
@@ -71,7 +83,7 @@ async def test_ten_to_one_offered_over_two_workers_is_one_to_one_served(make: Ma
     async with workers(make, 2, 3) as (first, second), asyncio.timeout(HANG_GUARD_S):
         async with AsyncExitStack() as all_taken:
             for _ in range(3):
-                await all_taken.enter_async_context(first.slot(*KEY, "earlier", HANG_GUARD_S))
+                await all_taken.enter_async_context(taken(first, "earlier", HANG_GUARD_S))
             loud = [asyncio.create_task(turn(keeper, "loud")) for _ in range(12) for keeper in (first, second)]
             await asyncio.sleep(0)
             quiet = [asyncio.create_task(turn(second, "quiet")) for _ in range(8)]
@@ -90,7 +102,7 @@ async def test_five_hundred_who_leave_at_any_moment_leave_nothing(make: Make) ->
     chance = random.Random(7)
 
     async def turn(keeper: SlotKeeper) -> None:
-        async with keeper.slot(*KEY, chance.choice("abc"), HANG_GUARD_S):
+        async with taken(keeper, chance.choice("abc"), HANG_GUARD_S):
             await asyncio.sleep(chance.choice((0, 0, 0.001)))
 
     async with workers(make, 2, 5) as keepers, asyncio.timeout(HANG_GUARD_S):
@@ -105,15 +117,15 @@ async def test_five_hundred_who_leave_at_any_moment_leave_nothing(make: Make) ->
             await keeper.report()
         async with AsyncExitStack() as stack:
             for _ in range(5):
-                await stack.enter_async_context(keepers[0].slot(*KEY, "a", HANG_GUARD_S))
+                await stack.enter_async_context(taken(keepers[0], "a", HANG_GUARD_S))
 
 
 async def test_a_wait_has_an_end_and_a_place(make: Make) -> None:
     """OVERLOADED after the time it may take, with a wait of 1 to 10 s; the next in line is told that it waits."""
-    async with workers(make, 1, 1) as (keeper,), keeper.slot(*KEY, "a", HANG_GUARD_S):
+    async with workers(make, 1, 1) as (keeper,), taken(keeper, "a", HANG_GUARD_S):
         assert keeper.outlook(*KEY, "b").position == 1
         with pytest.raises(UpstreamError) as caught:
-            async with keeper.slot(*KEY, "b", 0.01):
+            async with taken(keeper, "b", 0.01):
                 pass
         assert (caught.value.reason, caught.value.facts["upstream_cause"]) == (Reason.OVERLOADED, "no_slot")
         assert 1.0 <= (caught.value.retry_after_s or 0) <= 10.0
@@ -123,7 +135,7 @@ async def test_a_wait_has_an_end_and_a_place(make: Make) -> None:
 
 async def test_a_line_has_a_length(make: Make) -> None:
     """The newcomer of the longest backlog is refused at once; another tenant's takes the place of its last."""
-    async with workers(make, 1, 1, most_waiting=2) as (keeper,), keeper.slot(*KEY, "loud", HANG_GUARD_S):
+    async with workers(make, 1, 1, most_waiting=2) as (keeper,), taken(keeper, "loud", HANG_GUARD_S):
         waiting = [asyncio.create_task(enter(keeper, "loud")) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(UpstreamError, match="too many"):
@@ -138,11 +150,11 @@ async def test_a_line_has_a_length(make: Make) -> None:
 
 async def test_refusals_by_the_upstream_are_the_reason_that_is_given(make: Make) -> None:
     """Who waits in vain after a 429 hears of the upstream's limit, and the one that it named holds at once."""
-    async with workers(make, 1, 10) as (keeper,), keeper.slot(*KEY, "a", HANG_GUARD_S) as slot:
+    async with workers(make, 1, 10) as (keeper,), taken(keeper, "a", HANG_GUARD_S) as slot:
         slot.refused(1)
         await keeper.report()
         with pytest.raises(UpstreamError) as caught:
-            async with keeper.slot(*KEY, "b", 0.2):
+            async with taken(keeper, "b", 0.2):
                 pass
         assert caught.value.reason is Reason.UPSTREAM_RATE_LIMITED
         assert keeper.levels()[KEY].limit == 1
@@ -150,9 +162,9 @@ async def test_refusals_by_the_upstream_are_the_reason_that_is_given(make: Make)
 
 async def test_a_model_without_a_limit_has_slots_for_everybody(make: Make) -> None:
     """Such as the embedded one: nothing is counted."""
-    async with workers(make, 1, 1) as (keeper,), AsyncExitStack() as stack:
+    async with workers(make, 1, 1) as (keeper,):
         for _ in range(100):
-            slot = await stack.enter_async_context(keeper.slot("embedded", "embedded", "a", 0.0))
+            slot = await keeper.take("embedded", "embedded", "a", 0.0)
             slot.first_output(1.0)
             slot.refused()
         assert keeper.outlook("embedded", "embedded", "a") == (0, 0)
@@ -160,22 +172,21 @@ async def test_a_model_without_a_limit_has_slots_for_everybody(make: Make) -> No
 
 async def enter(keeper: SlotKeeper, tenant: str) -> None:
     """Holds a slot until it is cancelled."""
-    async with keeper.slot(*KEY, tenant, HANG_GUARD_S):
+    async with taken(keeper, tenant, HANG_GUARD_S):
         await asyncio.Event().wait()
 
 
 HOLDER = f"""
 import asyncio, sys
-from contextlib import AsyncExitStack
 from gateway.limits.redis_script import RedisScript
 from gateway.limits.slot_keeper import SlotKeeper, kept
 from gateway.limits.slot_redis import SOURCE, RedisExchange
 
 async def hold():
     exchange = RedisExchange(RedisScript(sys.argv[1], timeout_s=30.0, source=SOURCE), "holder")
-    async with kept(SlotKeeper({{{KEY!r}: 3}}, exchange, lease_s=2.0)) as keeper, AsyncExitStack() as stack:
+    async with kept(SlotKeeper({{{KEY!r}: 3}}, exchange, lease_s=2.0)) as keeper:
         for _ in range(3):
-            await stack.enter_async_context(keeper.slot(*{KEY!r}, "a", 20.0))
+            await keeper.take(*{KEY!r}, "a", 20.0)
         print("holds", flush=True)
         await asyncio.Event().wait()
 
@@ -192,10 +203,10 @@ async def test_what_a_killed_worker_held_is_free_when_its_lease_ends(tmp_path: P
             assert await asyncio.to_thread(holder.stdout.readline) == "holds\n"
             async with kept(SlotKeeper({KEY: 3}, through_redis(url, "next"))) as keeper:
                 with pytest.raises(UpstreamError):
-                    async with keeper.slot(*KEY, "b", 0.2):
+                    async with taken(keeper, "b", 0.2):
                         pass
                 os.kill(holder.pid, signal.SIGKILL)
-                async with keeper.slot(*KEY, "b", HANG_GUARD_S), keeper.slot(*KEY, "b", HANG_GUARD_S):
+                async with taken(keeper, "b", HANG_GUARD_S), taken(keeper, "b", HANG_GUARD_S):
                     pass
         finally:
             holder.kill()
@@ -217,12 +228,12 @@ async def test_without_redis_a_worker_keeps_to_its_part_and_nothing_counts_twice
                 await stack.enter_async_context(kept(SlotKeeper({KEY: 6}, exchange(name)))) for name in "ab"
             ]
             await first.report()
-            await stack.enter_async_context(first.slot(*KEY, "a", HANG_GUARD_S))
+            await stack.enter_async_context(taken(first, "a", HANG_GUARD_S))
         held = AsyncExitStack()
         with pytest.raises(UpstreamError):
             for _ in range(7):
                 # Spare slots from before the loss are used; beyond them a worker keeps to its part.
-                await held.enter_async_context(first.slot(*KEY, "a", 1.5))
+                await held.enter_async_context(taken(first, "a", 1.5))
         used = first.levels()[KEY].used
         assert 3 <= used <= 5
         with redis_server(tmp_path / "two", port=port):
@@ -232,7 +243,7 @@ async def test_without_redis_a_worker_keeps_to_its_part_and_nothing_counts_twice
             rest = AsyncExitStack()
             with pytest.raises(UpstreamError):
                 for _ in range(7):
-                    await rest.enter_async_context(second.slot(*KEY, "b", 1.5))
+                    await rest.enter_async_context(taken(second, "b", 1.5))
             assert first.levels()[KEY].used + second.levels()[KEY].used == 6
             await rest.aclose()
             await held.aclose()

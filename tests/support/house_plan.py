@@ -16,6 +16,7 @@ ROOM_OF = {
     "v1": "stubs",
     "settings": "configuration",
     "sections": "configuration",
+    "load_sections": "configuration",
     "trust": "configuration",
     "schema": "configuration",
     "tenancy": "configuration",
@@ -24,7 +25,10 @@ ROOM_OF = {
     "searching": "app",
     "http_port": "app",
     "metering": "app",
+    "admitting": "app",
+    "user_digests": "app",
     "auditing": "app",
+    "caching": "app",
     "inbox": "inbox",
     "__main__": "cli",
 }
@@ -42,6 +46,9 @@ MAY_IMPORT = {
     # Books and audit each have one thread that writes; what hands work to it is the same.
     "inbox": set[str](),
     **{station: {"domain", "inbox"} for station in ("ledger", "audit")},
+    # What leaves the process is sealed the same way everywhere.
+    "sealing": {"domain"},
+    "cache": {"domain", "sealing"},
     "pipeline": {"domain", "promises", "pure"},
     # Settings are frozen values, like the nouns of the domain.
     "server": {"domain", "configuration", "stubs", "pipeline", "promises"},
@@ -69,13 +76,17 @@ LIBRARIES = {
 # pipeline decides may rest on what stations decide.
 PURE = {
     *(f"gateway/workers/{name}.py" for name in ("backoff", "pages", "steering")),
-    *(f"gateway/pipeline/{name}.py" for name in ("bill", "job", "meter", "plan")),
+    *(f"gateway/pipeline/{name}.py" for name in ("bill", "job", "ladder", "meter", "plan")),
+    *(f"gateway/pipeline/{name}.py" for name in ("said", "sharing")),
+    *(f"gateway/cache/{name}.py" for name in ("keys", "codec", "lifetime")),
+    "gateway/sealing/envelope.py",
     *(
         f"gateway/auth/{name}.py"
         for name in ("claims", "introspected", "keys", "policy", "refusal", "revocation", "token_request")
     ),
     *(f"gateway/audit/{name}.py" for name in ("chain", "draft", "records")),
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
+    *(f"gateway/limits/{name}.py" for name in ("adaptive", "line", "slots")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "http_head", "http_body", "catalogue")),
     *(
         f"gateway/search/{name}.py"

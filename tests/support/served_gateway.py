@@ -60,6 +60,7 @@ def served(
         "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
         "GATEWAY_DATA_DIR": str(data_dir),
         "GATEWAY_GRPC_DRAIN_GRACE_S": "3",
+        "GATEWAY_OVERLOAD_ENABLED": "false",
         **({"DEEPSEEK_API_KEY": "sk-test-key-of-nobody", "DEEPSEEK_BASE_URL": upstream} if upstream else {}),
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "DEEPSEEK_"))}
