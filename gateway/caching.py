@@ -14,11 +14,14 @@ from gateway.cache.redis import RedisLevel, RedisSalts
 from gateway.cache.redis_store import RedisStore
 from gateway.pipeline.recall import Memory
 from gateway.sealing.salt_files import SaltFiles
-from gateway.sealing.salts import SaltBox, Salts
+from gateway.sealing.salts import SaltBox, Salts, name_of
 from gateway.sealing.sealer import KEY_BYTES, Sealer
 from gateway.settings import Settings
 
 MIB = 1024 * 1024
+SALTS = "salts"
+PATIENT_S = 2.0
+"""A person waits for a command longer than a turn for the cache."""
 
 
 @asynccontextmanager
@@ -34,11 +37,16 @@ async def opened(settings: Settings, observer: CacheObserver) -> AsyncIterator[M
         yield Memory(chain, _lifetimes(settings), answers=cache.answers, join=cache.join)
 
 
-def salt_box(settings: Settings) -> SaltBox:
-    """Where the salts of tenants lie: in Redis where gateways share one, else in the data directory."""
+async def forget(settings: Settings, tenant: str) -> None:
+    """Makes everything unreadable that is kept sealed for the tenant, by any gateway. Raises OperatorError."""
+    name = name_of(tenant)
+    await SaltFiles(settings.data_dir / SALTS).destroy(name)
     if settings.redis.url:
-        return RedisSalts(RedisStore(settings.redis.url, cluster=settings.redis.cluster, timeout_s=2.0))
-    return SaltFiles(settings.data_dir / "salts")
+        store = RedisStore(settings.redis.url, cluster=settings.redis.cluster, timeout_s=PATIENT_S)
+        try:
+            await RedisSalts(store).destroy(name)
+        finally:
+            await store.aclose()
 
 
 async def _outer_levels(settings: Settings) -> list[Level]:
@@ -56,7 +64,7 @@ def _salt_box(settings: Settings, stack: AsyncExitStack) -> SaltBox:
     if not settings.seal.key:
         return _Forgetful()
     if not settings.redis.url:
-        return SaltFiles(settings.data_dir / "salts")
+        return SaltFiles(settings.data_dir / SALTS)
     store = RedisStore(settings.redis.url, cluster=settings.redis.cluster)
     stack.push_async_callback(store.aclose)
     return RedisSalts(store)

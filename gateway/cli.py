@@ -21,6 +21,7 @@ COMMANDS = {
     "key": ("key", "create, list and revoke gateway API keys"),
     "client": ("client", "create, list and revoke clients of the gateway's own token issuer, rotate its key"),
     "revoke": ("revoke", "withdraw tokens and keys, and end what runs with them"),
+    "forget": ("forget", "make everything unreadable that is kept sealed for a tenant"),
     "ask": ("ask", "ask one question, print the answer as it comes, with its sources"),
     "chat": ("chat", "talk to a model over one stream"),
     "index": ("index", "add files to the embedded search index"),

@@ -75,6 +75,11 @@ def has_callers(loaded: Settings) -> bool:
 def warnings(loaded: Settings) -> list[str]:
     """What an operator should know although it is allowed."""
     found = [*identity.warnings(loaded), *_plaintext_warnings(loaded)]
+    if loaded.redis.url and loaded.cache.redis and not loaded.seal.key:
+        found.append(
+            "seal.key: missing, so answers are kept in memory alone and not shared through Redis; "
+            "`openssl rand -hex 32` makes one"
+        )
     if not has_callers(loaded):
         found.append(NOBODY)
     served = [card.name for card in cards(loaded)]
