@@ -16,6 +16,7 @@ from gateway.limits.pricing import PriceBook
 from gateway.pipeline.auditing import CodeOf, turn_outcome
 from gateway.pipeline.bill import closed_receipt
 from gateway.pipeline.job import Job
+from gateway.pipeline.sharing import own_part
 from gateway.telemetry import TurnObserver
 
 
@@ -59,7 +60,8 @@ class Settling:
         concluded = self._conclude(job, receipt, failure)
         try:
             if job.reservation is not None:
-                hold = Hold(used.prompt_tokens + used.completion_tokens, used.cost_nano_usd)
+                own = own_part(used, job.sharing.paid_by_others)
+                hold = Hold(own.prompt_tokens + own.completion_tokens, used.cost_nano_usd)
                 await books.limiter.settle(job.reservation, hold)
         finally:
             if job.opened:
