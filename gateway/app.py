@@ -177,6 +177,8 @@ async def build_stations(
     # The ledger comes first: it keeps a second gateway out of the same data directory.
     gateway, worker = (seat.place.gateway, seat.place.worker) if seat else ("", "")
     ledger = await open_ledger(settings.data_dir, gateway=gateway, worker=worker)
+    if seat is not None:
+        seat.lost = ledger.bury
     stack.push_async_callback(ledger.aclose)
     audit = await stack.enter_async_context(auditing.opened(settings, observer.audit, new_id))
     ask = seat.ask if seat else None

@@ -123,6 +123,10 @@ class SqliteLedger:
         assert isinstance(found, dict)  # noqa: S101 - what `_spent_since` returns
         return found
 
+    async def bury(self, worker: str) -> None:
+        """Closes what this worker left open now, and not when its lease ends: it is known to be dead."""
+        await self._ask(lambda connection: _bury(connection, worker, self._now()))
+
     async def aclose(self) -> None:
         """Writes what is waiting, then closes the file and lets another process have the directory."""
         if self._closed:
@@ -277,6 +281,11 @@ def _open(connection: sqlite3.Connection, receipt: Receipt, worker: str) -> Rece
 
 def _close(connection: sqlite3.Connection, receipt: Receipt) -> None:
     connection.execute(CLOSE, closing(receipt))
+
+
+def _bury(connection: sqlite3.Connection, worker: str, now: float) -> None:
+    connection.execute(f"{CLOSE_LOST} AND worker = ?", (WORKER_LOST, now, worker))
+    connection.execute("DELETE FROM workers WHERE worker = ?", (worker,))
 
 
 def _select_one(connection: sqlite3.Connection, where: str, values: Sequence[str]) -> Receipt | None:

@@ -23,6 +23,7 @@ class Crew:
         self._desk = desk
         self._balance = Balance()
         self._past = ""
+        self._lost: list[str] = []
 
     def sits_down(self, worker: Worker) -> None:
         """This worker has the seat now."""
@@ -31,6 +32,7 @@ class Crew:
     def listens(self, worker: Worker) -> None:
         """It takes calls: connections are spread over it too."""
         self._balance.join(worker.place.number, worker.copies)
+        self._tell_losses()
 
     def gets_up(self, worker: Worker) -> int:
         """It is dead: what it held is free, the others close its books. How many reservations it held."""
@@ -40,10 +42,19 @@ class Crew:
             del self.workers[number]
         worker.close()
         freed = self._desk.lost(worker.place.worker)
-        for other in self.workers.values():
-            other.say("lost", worker.place.worker)
+        self._lost.append(worker.place.worker)
+        self._tell_losses()
         self._past = merged([self._past, without_gauges(worker.page)])
         return freed
+
+    def _tell_losses(self) -> None:
+        """Whoever lives closes the books of the dead; where nobody does, the next to come."""
+        living = [worker for worker in self.workers.values() if worker.is_listening]
+        for worker in living:
+            for lost in self._lost:
+                worker.say("lost", lost)
+        if living:
+            self._lost.clear()
 
     def leave(self) -> None:
         """Nobody takes calls any more."""

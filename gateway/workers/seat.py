@@ -9,7 +9,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +50,8 @@ class Seat:
         self.place = place
         self.page: Callable[[], bytes] = lambda: b""
         self.ready: Callable[[], bool] = lambda: False
-        self.lost: Callable[[str], None] = lambda _worker: None
+        self.lost: Callable[[str], Coroutine[None, None, None]] | None = None
+        self._burying: set[asyncio.Task[None]] = set()
         self._wire = wire
         self._copies = copies
         self._channel: Channel | None = None
@@ -128,8 +129,10 @@ class Seat:
                     waiting.set_result(answer)
             case ["page", number]:
                 self._say("page", number, self.page().decode())
-            case ["lost", str(worker)]:
-                self.lost(worker)
+            case ["lost", str(worker)] if self.lost is not None:
+                task = asyncio.get_running_loop().create_task(self.lost(worker))
+                self._burying.add(task)
+                task.add_done_callback(self._burying.discard)
             case ["listen"]:
                 self._may_listen.set()
             case ["open"]:
