@@ -29,6 +29,7 @@ from gateway.limits import Hold
 from gateway.limits.pricing import card_prices, search_cost
 from gateway.pipeline.answering import Answering, Models
 from gateway.pipeline.auditing import audited, digests, search_parameters, turn_intent
+from gateway.pipeline.checkpoints import Checkpoints
 from gateway.pipeline.job import Job, as_turn_failure, repeated
 from gateway.pipeline.kept_reasoning import KeptReasoning
 from gateway.pipeline.listening import Listening
@@ -68,7 +69,8 @@ class Pipeline:
                 dearer=stations.router.rules.dearer,
             )
         )
-        self._search = TurnSearch(stations.searcher, stations.count_text)
+        self._checkpoints = Checkpoints(stations.ledger, stations.prices)
+        self._search = TurnSearch(stations.searcher, stations.count_text, stations.overload)
         self._settling = Settling(
             Books(
                 stations.limiter,
@@ -121,6 +123,7 @@ class Pipeline:
             failure = CallerError(Reason.CANCELLED, "the caller left")
             raise
         finally:
+            self._checkpoints.remove(job)
             end = await self._settling.settle(job, failure)
             if failure is not None and failure.reason is Reason.INTERNAL and job.opened:
                 # A bug is on its way out; its turn has a receipt, and the caller is told of that one as well.
@@ -150,7 +153,9 @@ class Pipeline:
             parameters = search_parameters(options)
             async with audited(stations.audit, visitor, body_sha256, parameters, stations.code_of) as told:
                 within_s = visitor.call.deadline - asyncio.get_running_loop().time()
-                question = Question(query, (), options.mode or SearchMode.ALWAYS, options, within_s)
+                cached_only = stations.overload.cached_search_only
+                mode = options.mode or SearchMode.ALWAYS
+                question = Question(query, (), mode, options, within_s, cached_only=cached_only)
                 findings = await stations.searcher.enrich(question, tenant)
                 used = Hold(0, search_cost(findings.paid, self._now(), stations.prices))
                 calls = sum(findings.paid.values())
@@ -225,7 +230,13 @@ class Pipeline:
         is_same = standing.body_sha256 == job.turn.body_sha256
         if is_same and standing.may_run_again:
             # It failed before it said or cost anything: the same turn, the same receipt, another try.
-            job.receipt = replace(receipt, receipt_id=standing.receipt_id, attempts=standing.attempts)
+            # The reservation of the first try is settled for good, so another try needs one of its own.
+            job.receipt = replace(
+                receipt,
+                receipt_id=standing.receipt_id,
+                attempts=standing.attempts,
+                reservation_id=self._stations.new_id(),
+            )
             job.again = True
             return None
         if is_same and standing.finish is Finish.STOP:
@@ -239,8 +250,7 @@ class Pipeline:
         reserved, tenant = job.receipt.reserved, job.visitor.tenant
         hold = Hold(reserved.prompt_tokens + reserved.completion_tokens, reserved.cost_nano_usd)
         job.reservation = await self._stations.limiter.reserve(
-            # The reservation of the first try is settled for good, so another try needs one of its own.
-            self._stations.new_id() if job.again else job.receipt.receipt_id,
+            job.receipt.reservation_id or job.receipt.receipt_id,
             tenant.name,
             tenant.limits,
             hold,
@@ -261,6 +271,7 @@ class Pipeline:
         if standing is not None:
             job.opened = False
             raise repeated(standing, job.turn)
+        self._checkpoints.add(job)
         await job.entry.written
 
     # --- the answer -------------------------------------------------------------------------------------

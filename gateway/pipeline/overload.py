@@ -97,8 +97,6 @@ class Overload:
         if self.level is Level.SHED:
             active = len(self._turns) + (tenant not in self._turns)
             if sheds(self._turns[tenant], self._room / active, remaining_s, self._usual_s):
-                if not self._turns[tenant]:
-                    del self._turns[tenant]
                 self.acted("shed")
                 raise overloaded(
                     "the server has too much to do, and this tenant its fair share of it; wait a little"

@@ -9,15 +9,17 @@ from gateway.domain.turn import Role, SearchMode, SearchOptions, Turn
 from gateway.limits.estimate import CountText
 from gateway.pipeline.job import Job, SearchTimes, search_notice
 from gateway.pipeline.outlet import Emit
+from gateway.pipeline.overload import Overload
 from gateway.search import Question, Searcher
 
 
 class TurnSearch:
     """Searches for turns."""
 
-    def __init__(self, searcher: Searcher, count_text: CountText) -> None:
+    def __init__(self, searcher: Searcher, count_text: CountText, overload: Overload) -> None:
         self._searcher = searcher
         self._count_text = count_text
+        self._overload = overload
 
     async def search(self, job: Job, emit: Emit) -> None:
         """Gives the job its evidence. Raises UpstreamError where the turn requires a search and none answered."""
@@ -33,7 +35,12 @@ class TurnSearch:
 
         said = [message.text for message in turn.messages if message.role is Role.USER]
         within_s = job.visitor.call.deadline - asyncio.get_running_loop().time()
-        question = Question(turn.question, said[:-1], job.search_mode, search_options(turn), within_s)
+        cached_only = self._overload.cached_search_only
+        if cached_only:
+            self._overload.acted("cached_search")
+        question = Question(
+            turn.question, said[:-1], job.search_mode, search_options(turn), within_s, cached_only=cached_only
+        )
         job.findings = await self._searcher.enrich(question, job.visitor.tenant, tell)
         job.searched = SearchTimes(begun, time.perf_counter(), warming)
         if job.findings.prompt_text:

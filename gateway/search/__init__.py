@@ -108,7 +108,8 @@ class SearchProvider(Protocol):
 class Question:
     """What a search is about, and how. `previous` are the user's earlier messages; `within_s` is the turn's time.
 
-    `wording` is what a model made of the question, where one was asked: it decides in the place of the rules.
+    `wording` is what a model made of the question, where one was asked: it decides in the place of the rules. With
+    `cached_only` nobody outside is asked: what was found lately is found again, and the index of the house.
     """
 
     text: str
@@ -117,6 +118,7 @@ class Question:
     options: SearchOptions
     within_s: float
     wording: Wording | None = None
+    cached_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

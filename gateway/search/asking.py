@@ -16,14 +16,19 @@ from gateway.search.outcomes import Outcome
 UNCACHED = frozenset({"embedded"})
 """The index is faster than any cache, and changes when its operator says so."""
 LATE = "timeout"
+BUSY = "the gateway has much to do, and uses only what was found lately"
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When a search must be over, on the event loop's clock, and how long its hits are found again (seconds)."""
+    """When a search must be over, on the event loop's clock, and how long its hits are found again (seconds).
+
+    With `cached_only` there is no time to ask anybody outside.
+    """
 
     due: float
     ttl_s: float
+    cached_only: bool = False
 
 
 class Asking:
@@ -46,14 +51,16 @@ class Asking:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for outcome in (task.result() for task in tasks if task in done):
-                    if outcome.status is SearchStatus.FAILED:
+                    if outcome.status is not SearchStatus.OK:
                         await tell(outcome.event())
         return [task.result() for task in tasks]
 
     async def _ask(self, one: Asked, common: SearchQuery, clock: Clock) -> Outcome:
         begun, provider = time.perf_counter(), self._providers[one.provider]
         query = replace(common, terms=one.terms, max_results=one.max_results)
-        from_cache = False
+        from_cache, key = False, (query.tenant, one.provider, query)
+        if clock.cached_only and one.provider not in UNCACHED and self._found.kept(key) is None:
+            return Outcome(one.provider, one.terms, SearchStatus.SKIPPED, detail=BUSY)
 
         async def search() -> Sequence[Hit]:
             return await provider.search(query)
@@ -63,7 +70,6 @@ class Asking:
                 if one.provider in UNCACHED:
                     hits = await search()
                 else:
-                    key = (query.tenant, one.provider, query)
                     hits, from_cache = await self._found.get(key, clock.ttl_s, search)
         except TimeoutError:
             return self._failed(one, begun, LATE)

@@ -111,7 +111,7 @@ class Enricher:
         for skipped in search.skipped:
             await tell(skipped.event())
         ttl_s = self._ttl_s * (FRESH_SHARE if search.reason == "fresh" else 1.0)
-        clock = Clock(begun + self.slice_s(options, question.within_s), ttl_s)
+        clock = Clock(begun + self.slice_s(options, question.within_s), ttl_s, question.cached_only)
         outcomes = await self._asking.ask(search.asked, self._query(options, tenant), clock, tell)
         if options.required and not any(outcome.status is SearchStatus.OK for outcome in outcomes):
             raise UpstreamError(
@@ -175,7 +175,7 @@ class Enricher:
         options, auto = question.options, question.mode is SearchMode.AUTO
         results = options.max_results or DEFAULT_MAX_RESULTS
         sources = fused(outcomes, options, results, only_relevant_to=search.queries if auto else ())
-        if not (options.pages and self._pages and sources):
+        if question.cached_only or not (options.pages and self._pages and sources):
             return PagesRead(sources)
         begun = time.perf_counter()
         left = _left(options, sum(one.calls for one in search.asked))

@@ -42,6 +42,11 @@ class FreshCache(Generic[T]):
         self._weight = 0
         self._flights: dict[Hashable, _Flight[T]] = {}
 
+    def kept(self, key: Hashable) -> T | None:
+        """The value if it is there; nothing is made."""
+        kept = self._kept.get(key)
+        return kept.value if kept is not None and kept.until > self._clock() else None
+
     async def get(self, key: Hashable, ttl_s: float, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """The value, and whether it was there already. Raises what `make` raises, to everyone who waits for it.
 
