@@ -95,7 +95,7 @@ class Pipeline:
         Raises GatewayError when the turn was refused (nothing held, no receipt), TurnFailed when it failed after
         that; CancelledError and CallerLeft pass through, once the turn is settled.
         """
-        if thinks(turn.generation):
+        if self._may_think(turn):
             turn = await self._reasoning.restored(turn, visitor.tenant.name)
         overload = self._stations.overload
         turn, notices = overload.eased(turn)
@@ -176,6 +176,11 @@ class Pipeline:
         await self._settling.aclose()
 
     # --- before the answer ------------------------------------------------------------------------------
+
+    def _may_think(self, turn: Turn) -> bool:
+        if turn.generation.thinking is not None:
+            return thinks(turn.generation)
+        return any(turn.model in served.card.thinking_aliases for served in self._stations.catalogue.models)
 
     def _prepare(self, visitor: Visitor, turn: Turn) -> Job:
         stations, now = self._stations, self._now()

@@ -43,6 +43,7 @@ class Sealer:
         self._ticks = ticks
         self._epoch_operations = epoch_operations
         self._keys: OrderedDict[tuple[object, ...], AESGCM] = OrderedDict()
+        self._names: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
         self._begin_epoch()
 
     def seal(self, label: Label, salt: bytes, content: bytes) -> bytes:
@@ -71,7 +72,14 @@ class Sealer:
 
         It rests on the oldest secret, so that things are found again after the newest one changed.
         """
-        return _derived(self._oldest, salt, purpose("names", Label(tenant, "", ""), b""))
+        known = self._names.get((tenant, salt))
+        if known is None:
+            known = self._names[tenant, salt] = _derived(
+                self._oldest, salt, purpose("names", Label(tenant, "", ""), b"")
+            )
+            if len(self._names) > KEPT_KEYS:
+                self._names.popitem(last=False)
+        return known
 
     def _begin_epoch(self) -> None:
         self._epoch = self._random(EPOCH_BYTES)
