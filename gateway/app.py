@@ -6,18 +6,29 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from google.protobuf.internal import api_implementation
 
-from gateway import __version__, admitting, auditing, caching, http_port, identity, metering, searching, upstreams
+from gateway import (
+    __version__,
+    admitting,
+    auditing,
+    bookkeeping,
+    caching,
+    http_port,
+    identity,
+    metering,
+    searching,
+    upstreams,
+)
 from gateway.auth.api_key import ApiKeyFile
 from gateway.auth.dev_issuer import DevIssuer
 from gateway.bridge.server import BridgePort
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.record import TurnRecord
 from gateway.domain.tenant import Tenant
-from gateway.ledger.sqlite import open_ledger
 from gateway.limits.billing import BrokenStream
 from gateway.limits.price_book import BookError
 from gateway.limits.price_file import read_book
@@ -73,6 +84,7 @@ class Observer(DoorObserver):
         self._metrics = metrics
         self._log = log
         self.audit = metrics.audit
+        self.books = metrics.books
         self.cache = metrics.cache
         self.load = admitting.Told(metrics, log)
 
@@ -176,13 +188,14 @@ async def build_stations(
     """Everything a turn passes; `stack` closes what was opened here."""
     # The ledger comes first: it keeps a second gateway out of the same data directory.
     gateway, worker = (seat.place.gateway, seat.place.worker) if seat else ("", "")
-    ledger = await open_ledger(settings.data_dir, gateway=gateway, worker=worker)
-    if seat is not None:
-        seat.lost = ledger.bury
-    stack.push_async_callback(ledger.aclose)
+    ledger = await stack.enter_async_context(bookkeeping.opened(settings, gateway=gateway, worker=worker))
     audit = await stack.enter_async_context(auditing.opened(settings, observer.audit, new_id))
     ask = seat.ask if seat else None
-    limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask))
+    settle_lost = partial(bookkeeping.settle_lost, ledger, observer.books)
+    limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask, settle_lost))
+    await stack.enter_async_context(bookkeeping.tended(ledger, limiter, observer.books, settings))
+    if seat is not None:
+        seat.lost = partial(bookkeeping.bury, ledger, limiter, observer.books)
     catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
     health = Health(
         catalogue, upstreams.breaker_rules(settings), upstreams.retry_rules(settings), observer.circuit_changed

@@ -1,7 +1,7 @@
 """Builds what meters: the limiter (of this process, or of all with the same Redis) and the counter of tokens."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,27 +38,37 @@ class _Spent:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, books: Books, new_id: Callable[[], str], ask: Ask | None = None
+    settings: Settings,
+    books: Books,
+    new_id: Callable[[], str],
+    ask: Ask | None = None,
+    settle_lost: Callable[[Limiter], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Limiter]:
     """The limiter, which knows what the books say was spent. Raises OperatorError for a URL that is none.
 
-    `ask` reaches the process that keeps the limits of several workers where there is no Redis.
+    `ask` reaches the process that keeps the limits of several workers where there is no Redis. `settle_lost` books
+    what was lost, before the books are asked what was spent.
     """
-    spent = await _spent(settings, books)
+
+    async def spent_by(limiter: Limiter) -> list[_Spent]:
+        if settle_lost is not None:
+            await settle_lost(limiter)
+        return await _spent(settings, books)
+
     if ask is not None and not settings.redis.url:
         remote = RemoteLimiter(ask)
-        for one in spent:
+        for one in await spent_by(remote):
             await remote.has_spent(one.tenant, one.limits, one.day, one.month)
         yield remote
         return
     if not settings.redis.url:
         memory = MemoryLimiter(time.time, time.monotonic)
-        for one in spent:
+        for one in await spent_by(memory):
             memory.restore(one.tenant, one.limits, one.day, one.month)
         yield memory
         return
     async with shared(settings.redis.url, new_id, cluster=settings.redis.cluster) as limiter:
-        for one in spent:
+        for one in await spent_by(limiter):
             limiter.upkeep.restore(one.tenant, one.limits, one.day, one.month)
         # A Redis that is away does not hold up the start: it hears of this when it is back.
         await limiter.upkeep.look()

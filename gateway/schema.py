@@ -64,6 +64,13 @@ def _is_url(value: str) -> bool:
         return False
 
 
+def database_url(value: str) -> str | None:
+    """The URL of a PostgreSQL; it may hold a password, so that it is not repeated."""
+    if value and value.partition("://")[0] not in ("postgresql", "postgres"):
+        return "it is not a PostgreSQL URL, for example postgresql://gateway:password@db.example:5432/gateway"
+    return None
+
+
 def redis_url(value: str) -> str | None:
     """The URL of a Redis; it may hold a password, so that it is not repeated."""
     if value and value.partition("://")[0] not in ("redis", "rediss", "unix"):

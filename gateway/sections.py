@@ -94,6 +94,13 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """The PostgreSQL that keeps the receipts of all replicas; without a URL they lie in the data directory."""
+
+    url: str = setting("", secret=True, check=schema.database_url)
+
+
+@dataclass(frozen=True, slots=True)
 class Redis:
     """What workers and replicas share; without a URL everything stays in this process.
 
@@ -260,9 +267,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Where keys, receipts and the index live."""
+    """Where keys, receipts and the index live. Receipts are kept for `receipts_days` days; 0 = for ever."""
 
     dir: str = setting(".gateway")
+    receipts_days: int = setting(0, check=schema.not_negative)
 
 
 def read_endpoints(

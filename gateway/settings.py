@@ -19,6 +19,7 @@ from gateway.sections import (
     Billing,
     Cache,
     Data,
+    Database,
     DeepSeek,
     Grpc,
     Http,
@@ -48,7 +49,7 @@ OTHER_VARIABLES = {
     *("GATEWAY_CLIENT_ID", "GATEWAY_CLIENT_SECRET", "GATEWAY_CLIENT_SECRET_FILE", "GATEWAY_TOKEN_URL"),
     *("GATEWAY_SCOPES", "GATEWAY_INSECURE", "GATEWAY_GRPC_CA_FILE"),
 }
-LATER_VARIABLES = {"GATEWAY_DATABASE_URL"}
+LATER_VARIABLES: set[str] = set()
 
 
 class ConfigurationError(Exception):
@@ -69,6 +70,7 @@ class Settings:
     jwt: Jwt = field(default_factory=Jwt)
     jwks: Jwks = field(default_factory=Jwks)
     issuer: Issuer = field(default_factory=Issuer)
+    database: Database = field(default_factory=Database)
     redis: Redis = field(default_factory=Redis)
     deepseek: DeepSeek = field(default_factory=DeepSeek)
     routing: Routing = field(default_factory=Routing)
@@ -104,6 +106,7 @@ SECTIONS: dict[str, type] = {
     "jwt": Jwt,
     "jwks": Jwks,
     "issuer": Issuer,
+    "database": Database,
     "redis": Redis,
     "deepseek": DeepSeek,
     "routing": Routing,

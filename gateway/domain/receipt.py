@@ -22,7 +22,8 @@ class Receipt:
     """Exactly one per turn. Open (`finish` None, `settled_at` 0) from reserve, closed once.
 
     Times are seconds since the epoch. `(tenant, session_id, turn_id)` is unique;
-    `body_sha256` tells a repeat from a conflict.
+    `body_sha256` tells a repeat from a conflict. `reservation_id` is under which the limiter holds what is reserved,
+    empty where that is the receipt's own id.
     """
 
     receipt_id: str
@@ -48,6 +49,7 @@ class Receipt:
     broken_stream_policy: str = ""
     degraded: bool = False
     cache_level: str = ""
+    reservation_id: str = ""
 
     @property
     def may_run_again(self) -> bool:

@@ -61,6 +61,7 @@ class Tenant:
     per_model: Mapping[str, TenantLimits] = field(default_factory=dict)
     place: Place = Place.ANY
     regions: tuple[str, ...] = ("*",)
+    receipts_days: int = 0
 
     def model_limits(self, model: str) -> TenantLimits:
         """The limits of this model within the tenant."""

@@ -1,13 +1,24 @@
 """The books: one receipt for every turn, however it ends, kept across restarts.
 
 A store is never waited for on the event loop's own thread, writes in groups, and never forgets an open receipt:
-what a dead process left open is closed as `worker_lost` at the next start.
+what a dead process left open is told by `unsettled`, to be closed as WORKER_LOST.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.domain.receipt import Receipt
+
+WORKER_LOST = "worker_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """How many receipts are open, of all workers, and the first of those that nobody will close any more."""
+
+    open_receipts: int
+    orphans: tuple[Receipt, ...] = ()
 
 
 class Ledger(Protocol):
@@ -21,8 +32,22 @@ class Ledger(Protocol):
         """
         ...
 
-    async def close(self, receipt: Receipt) -> None:
-        """Writes the settled receipt over the open one; a receipt that is closed stays as it is."""
+    async def close(self, receipt: Receipt) -> bool:
+        """Writes the settled receipt over the open one; whether it did: one that is closed stays as it is.
+
+        Raises OperatorError when that is not possible now; it is kept then, and written as soon as it is.
+        """
+        ...
+
+    def checkpoint(self, receipt: Receipt) -> None:
+        """Notes what an open receipt has used so far: what it is settled with, should this worker be lost.
+
+        Never waits and never raises; it may be forgotten.
+        """
+        ...
+
+    async def unsettled(self, most: int = 100) -> Unsettled:
+        """The open receipts; at most so many orphans: those of workers that are dead, and of turns out of time."""
         ...
 
     async def get(self, tenant: str, receipt_id: str) -> Receipt | None:

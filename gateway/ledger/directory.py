@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from gateway.domain.errors import OperatorError, Reason
-from gateway.ledger.files import unavailable
+from gateway.ledger.store import unusable
 
 LOCK = "receipts.lock"
 _STRANGER_S = 1.0
@@ -55,7 +55,7 @@ def lock(directory: Path, gateway: str = "") -> DirectoryLock:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise unavailable(path, error) from error
+        raise unusable(f"{path}: it cannot be opened or written ({error})") from error
     begun = time.monotonic()
     while True:
         if _try(descriptor, fcntl.LOCK_EX):

@@ -1,24 +1,20 @@
-"""Reads receipts beside a running gateway, or when none runs; never writes."""
+"""Reads receipts beside running gateways, or when none runs; never writes."""
 
-import sqlite3
-from collections.abc import Iterator
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.receipt import Receipt
-from gateway.ledger.files import NAME, connect_read_only, unavailable
-from gateway.ledger.sqlite import newest
+from gateway.ledger.postgres import PostgresStore
+from gateway.ledger.rows import Malformed
+from gateway.ledger.sqlite import SqliteStore
+from gateway.ledger.store import Row, Session, Store, unusable
+from gateway.ledger.works import list_work
 
-_SUMS = (
-    "COUNT(*), SUM(finish IS NULL), SUM(settled_prompt_tokens), SUM(settled_cached_prompt_tokens),"
-    " SUM(settled_completion_tokens), SUM(settled_search_calls), SUM(settled_cost_nano_usd)"
-)
-_BY = {
-    "tenant": ("tenant", "receipts"),
-    "model": ("model", "receipts"),
-    "label": ("label.key || '=' || label.value", "receipts, json_each(receipts.labels) AS label"),
-}
+_Sums = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +33,47 @@ class Total:
 
 
 class ReceiptReader:
-    """The receipts of one data directory, for reading. Every method raises OperatorError."""
+    """The receipts of one data directory, or of the database at `url`. Every method raises OperatorError."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, url: str = "") -> None:
+        self._store: Store = PostgresStore(url) if url else SqliteStore(directory)
 
     def recent(self, tenant: str | None, limit: int) -> list[Receipt]:
         """The newest receipts first, of one tenant or of all."""
-        with self._open() as connection:
-            return newest(connection, tenant, limit)
+        say = self._store.say
+        with self._open() as session:
+            if tenant is None:
+                return list_work(say.newest, limit).run(session)
+            return list_work(say.newest_of_tenant, tenant, limit).run(session)
 
     def totals(self, tenant: str | None) -> list[Total]:
         """Totals by tenant, by model and by label, the dearest first in each."""
-        where, values = ("", ()) if tenant is None else (" WHERE tenant = ?", (tenant,))
-        found = []
-        with self._open() as connection:
-            for by, (name, source) in _BY.items():
-                query = f"SELECT {name}, {_SUMS} FROM {source}{where} GROUP BY 1 ORDER BY 8 DESC, 1"  # noqa: S608 - constants
-                found += [Total(by, *row) for row in connection.execute(query, values)]
-        return found
+        with self._open() as session:
+            if tenant is None:
+                rows = session.connection.execute(session.say.totals).fetchall()
+            else:
+                rows = session.connection.execute(session.say.totals_of_tenant, (tenant,)).fetchall()
+        return _totals(rows)
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[Session]:
         try:
-            with closing(connect_read_only(self._directory)) as connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise unavailable(self._directory / NAME, error) from error
+            with closing(self._store.read_only()) as connection:
+                yield Session(connection, self._store.say)
+        except Malformed as error:
+            raise unusable(str(error)) from error
+        except self._store.errors as error:
+            raise unusable(self._store.advice(error)) from error
+
+
+def _totals(rows: Iterable[Row]) -> list[Total]:
+    """The rows are the sums of one tenant, model and set of labels each."""
+    found: dict[tuple[int, str, str], _Sums] = defaultdict(tuple)
+    for tenant, model, labels, *raw in rows:
+        sums = tuple(int(str(amount)) for amount in raw)
+        names = [(0, "tenant", str(tenant)), (1, "model", str(model))]
+        names += [(2, "label", f"{key}={value}") for key, value in json.loads(str(labels)).items()]
+        for name in names:
+            found[name] = tuple(map(sum, zip(found[name], sums, strict=True))) if name in found else sums
+    dearest_first = sorted(found.items(), key=lambda item: (item[0][0], -item[1][-1], item[0][2]))
+    return [Total(by, name, *sums) for (_, by, name), sums in dearest_first]

@@ -1,125 +1,35 @@
-"""How receipts lie in SQLite: the tables, version by version, and receipts as rows.
-
-Amounts and words that are summed or searched are columns of their own; labels and attempts are JSON. `seq` gives
-the order of the books: it grows with every receipt, whatever the clock does.
-"""
+"""Receipts as rows of the table, and back."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 
 from gateway.domain.events import Finish
 from gateway.domain.receipt import Attempt, Receipt
 from gateway.domain.usage import Usage, UsageBasis
+from gateway.ledger.tables import USAGE
 
-USAGE = tuple(field.name for field in fields(Usage))
 _OPENED = (
-    "receipt_id",
-    "tenant",
-    "subject",
-    "session_id",
-    "turn_id",
-    "body_sha256",
-    "request_id",
-    "model",
-    "created",
-)
-_CLOSED = (
-    "settled_at",
-    "finish",
-    "reason",
-    "price_entry",
-    "peak_price",
-    "served_by",
-    "route_reason",
-    "broken_stream_policy",
-    "degraded",
-    "cache_level",
-    "labels",
-    "attempts",
-)
-COLUMNS = (
-    *_OPENED,
+    *("receipt_id", "tenant", "subject", "session_id", "turn_id", "body_sha256", "request_id", "model", "created"),
     *(f"reserved_{name}" for name in USAGE),
-    *_CLOSED,
+)
+CLOSING = (
+    *("settled_at", "finish", "reason", "price_entry", "peak_price", "served_by", "route_reason"),
+    *("broken_stream_policy", "degraded", "cache_level", "labels", "attempts"),
     *(f"settled_{name}" for name in USAGE),
 )
-_WIDTH = len(USAGE)
+"""The columns that a close writes, and a checkpoint."""
+COLUMNS = (*_OPENED, *CLOSING, "reservation_id")
+"""The columns of a receipt."""
+OPENING = (*COLUMNS, "worker")
 
-MIGRATIONS = (
-    """
-    CREATE TABLE receipts (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        receipt_id TEXT NOT NULL UNIQUE,
-        tenant TEXT NOT NULL,
-        subject TEXT NOT NULL,
-        session_id TEXT NOT NULL,
-        turn_id TEXT NOT NULL,
-        body_sha256 BLOB NOT NULL,
-        request_id TEXT NOT NULL,
-        model TEXT NOT NULL,
-        created REAL NOT NULL,
-        reserved_prompt_tokens INTEGER NOT NULL,
-        reserved_cached_prompt_tokens INTEGER NOT NULL,
-        reserved_completion_tokens INTEGER NOT NULL,
-        reserved_reasoning_tokens INTEGER NOT NULL,
-        reserved_search_calls INTEGER NOT NULL,
-        reserved_tool_runs INTEGER NOT NULL,
-        reserved_cost_nano_usd INTEGER NOT NULL,
-        reserved_basis INTEGER NOT NULL,
-        settled_at REAL NOT NULL,
-        finish INTEGER,
-        reason TEXT NOT NULL,
-        price_entry TEXT NOT NULL,
-        peak_price INTEGER NOT NULL,
-        served_by TEXT NOT NULL,
-        route_reason TEXT NOT NULL,
-        broken_stream_policy TEXT NOT NULL,
-        degraded INTEGER NOT NULL,
-        cache_level TEXT NOT NULL,
-        labels TEXT NOT NULL,
-        attempts TEXT NOT NULL,
-        settled_prompt_tokens INTEGER NOT NULL,
-        settled_cached_prompt_tokens INTEGER NOT NULL,
-        settled_completion_tokens INTEGER NOT NULL,
-        settled_reasoning_tokens INTEGER NOT NULL,
-        settled_search_calls INTEGER NOT NULL,
-        settled_tool_runs INTEGER NOT NULL,
-        settled_cost_nano_usd INTEGER NOT NULL,
-        settled_basis INTEGER NOT NULL,
-        UNIQUE (tenant, session_id, turn_id)
-    );
-    CREATE INDEX receipts_open ON receipts (finish) WHERE finish IS NULL;
-    CREATE INDEX receipts_settled_at ON receipts (settled_at) WHERE settled_at > 0;
-    """,
-    """
-    ALTER TABLE receipts ADD COLUMN worker TEXT NOT NULL DEFAULT '';
-    DROP INDEX receipts_open;
-    CREATE INDEX receipts_open ON receipts (worker) WHERE finish IS NULL;
-    CREATE TABLE workers (worker TEXT PRIMARY KEY, beat INTEGER NOT NULL, started REAL NOT NULL);
-    """,
-)
-"""One script per version of the file; a new one is added at the end and must keep what is there."""
 
-_LIST = ", ".join(COLUMNS)
-INSERT = f"INSERT OR IGNORE INTO receipts ({_LIST}, worker) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608 - constants
-DELETE = "DELETE FROM receipts WHERE receipt_id = ? AND tenant = ? AND finish IS NOT NULL"
-SELECT = f"SELECT {_LIST} FROM receipts"  # noqa: S608 - constants
-CLOSE = (
-    "UPDATE receipts SET "  # noqa: S608 - constants
-    + ", ".join(f"{name} = ?" for name in COLUMNS[len(_OPENED) + _WIDTH :])
-    + " WHERE receipt_id = ? AND tenant = ? AND finish IS NULL"
-)
-BEAT = (
-    "INSERT INTO workers (worker, beat, started) VALUES (?, 1, ?)"
-    " ON CONFLICT (worker) DO UPDATE SET beat = workers.beat + 1"
-)
-CLOSE_LOST = f"UPDATE receipts SET finish = {Finish.ERROR.value}, reason = ?, settled_at = ? WHERE finish IS NULL"  # noqa: S608
+class Malformed(Exception):  # noqa: N818 - what is wrong is the row
+    """A row is no receipt: something else wrote it."""
 
 
 def opening(receipt: Receipt, worker: str) -> tuple[object, ...]:
-    """The values of INSERT."""
-    opened = (
+    """The values of OPENING."""
+    return (
         receipt.receipt_id,
         receipt.tenant,
         receipt.subject,
@@ -129,43 +39,16 @@ def opening(receipt: Receipt, worker: str) -> tuple[object, ...]:
         receipt.request_id,
         receipt.model,
         receipt.created,
+        *_usage_row(receipt.reserved),
+        *closing(receipt),
+        receipt.reservation_id,
+        worker,
     )
-    return (*opened, *_usage_row(receipt.reserved), *_closing_row(receipt), worker)
 
 
 def closing(receipt: Receipt) -> tuple[object, ...]:
-    """The values of CLOSE."""
-    return (*_closing_row(receipt), receipt.receipt_id, receipt.tenant)
-
-
-# The columns have the types of the table above.
-def receipt_of(row: Sequence[object]) -> Receipt:
-    """The receipt in a row of SELECT."""
-    named = dict(zip(COLUMNS, row, strict=True))
-    reserved = {name: named.pop(f"reserved_{name}") for name in USAGE}
-    settled = {name: named.pop(f"settled_{name}") for name in USAGE}
-    finish = named.pop("finish")
-    return Receipt(
-        **{
-            **named,
-            "reserved": _usage(reserved),
-            "settled": _usage(settled),
-            "finish": None if finish is None else Finish(finish),
-            "peak_price": bool(named["peak_price"]),
-            "degraded": bool(named["degraded"]),
-            "labels": json.loads(str(named["labels"])),
-            "attempts": tuple(_attempt(raw) for raw in json.loads(str(named["attempts"]))),
-        }
-    )
-
-
-def usage_json(usage: Usage) -> dict[str, int]:
-    """Usage as JSON: the basis by its number."""
-    return dict(zip(USAGE, _usage_row(usage), strict=True))
-
-
-def _closing_row(receipt: Receipt) -> tuple[object, ...]:
-    closed = (
+    """The values of CLOSING."""
+    return (
         receipt.settled_at,
         None if receipt.finish is None else receipt.finish.value,
         receipt.reason,
@@ -178,8 +61,36 @@ def _closing_row(receipt: Receipt) -> tuple[object, ...]:
         receipt.cache_level,
         json.dumps(receipt.labels) if receipt.labels else "{}",
         json.dumps([_attempt_json(attempt) for attempt in receipt.attempts]) if receipt.attempts else "[]",
+        *_usage_row(receipt.settled),
     )
-    return closed + _usage_row(receipt.settled)
+
+
+def receipt_of(row: Sequence[object]) -> Receipt:
+    """The receipt in a row of COLUMNS. Raises Malformed."""
+    try:
+        return _receipt(row)
+    except (ValueError, TypeError, LookupError) as error:
+        raise Malformed(f"the row of receipt {row[0]!r} holds what no gateway wrote: {error!r}") from error
+
+
+def _receipt(row: Sequence[object]) -> Receipt:
+    named = dict(zip(COLUMNS, row, strict=True))
+    reserved = {name: named.pop(f"reserved_{name}") for name in USAGE}
+    settled = {name: named.pop(f"settled_{name}") for name in USAGE}
+    finish = named.pop("finish")
+    # The columns have the types of the table.
+    return Receipt(
+        **{  # type: ignore[arg-type]
+            **named,
+            "reserved": _usage(reserved),
+            "settled": _usage(settled),
+            "finish": None if finish is None else Finish(finish),
+            "peak_price": bool(named["peak_price"]),
+            "degraded": bool(named["degraded"]),
+            "labels": dict(json.loads(str(named["labels"]))),
+            "attempts": tuple(_attempt(raw) for raw in json.loads(str(named["attempts"]))),
+        }
+    )
 
 
 def _usage_row(usage: Usage) -> tuple[int, ...]:
@@ -205,14 +116,15 @@ def _attempt_json(attempt: Attempt) -> dict[str, object]:
         "upstream": attempt.upstream,
         "model": attempt.model,
         "outcome": attempt.outcome,
-        "usage": usage_json(attempt.usage),
+        "usage": dict(zip(USAGE, _usage_row(attempt.usage), strict=True)),
         "took_s": attempt.took_s,
     }
 
 
 def _attempt(raw: dict[str, object]) -> Attempt:
     usage = raw["usage"]
-    assert isinstance(usage, dict)  # noqa: S101 - written by `_attempt_json`
+    if not isinstance(usage, dict):
+        raise TypeError("the usage of an attempt is no object")
     return Attempt(
         str(raw["upstream"]), str(raw["model"]), str(raw["outcome"]), _usage(usage), float(str(raw["took_s"]))
     )

@@ -36,6 +36,19 @@ def unbilled(job: Job, attempt: Attempt, cause: str, prices: PriceBook) -> Usage
     return replace(usage, cost_nano_usd=_priced(job, usage, prices, searched=False).cost_nano_usd)
 
 
+def checkpoint(job: Job, prices: PriceBook) -> Receipt:
+    """The open receipt of a running turn with what it has used by our own count: its bill, should it be lost."""
+    usage = settle_usage(None, job.counted(), job.receipt.reserved).usage
+    priced = _priced(job, usage, prices)
+    return replace(
+        job.closed(None, 0.0),
+        finish=None,
+        settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
+        price_entry=priced.entry,
+        peak_price=priced.peak,
+    )
+
+
 def closed_receipt(
     job: Job, failure: GatewayError | None, prices: PriceBook, policy: BrokenStream, now: float
 ) -> Receipt:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from gateway.domain.receipt import Receipt
 from gateway.domain.record import TurnRecord
 
 
@@ -27,6 +28,18 @@ class SlotLoad(NamedTuple):
     limit: int
     waiting: int
     fullness: float
+
+
+class BooksObserver(Protocol):
+    """Is told of what stands open in the books. Must not wait and must not raise."""
+
+    def unsettled(self, receipts: int) -> None:
+        """So many receipts are open, of all workers that share the books."""
+        ...
+
+    def reconciled(self, receipt: Receipt) -> None:
+        """This one of a dead worker was settled by its last checkpoint."""
+        ...
 
 
 class Load(NamedTuple):

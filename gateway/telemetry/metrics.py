@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from gateway.domain.errors import Reason
 from gateway.domain.record import TurnRecord
 from gateway.telemetry.audit import AuditMetrics
+from gateway.telemetry.books import BooksMetrics
 from gateway.telemetry.load import LoadMetrics
 
 FIRST_OUTPUT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -39,6 +40,7 @@ class Metrics:
         model = ("model",)
 
         self.audit = AuditMetrics(self._registry)
+        self.books = BooksMetrics(self._registry)
         self.load = LoadMetrics(self._registry)
         # Turns
         self._turns = counter(

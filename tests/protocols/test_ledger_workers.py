@@ -11,7 +11,7 @@ import pytest
 from gateway.domain.errors import OperatorError
 from gateway.domain.receipt import Receipt
 from gateway.domain.usage import Usage
-from gateway.ledger.sqlite import open_ledger
+from gateway.ledger.stored import open_ledger
 
 ROOT = Path(__file__).parents[2]
 TURNS = 60
@@ -19,7 +19,7 @@ WORKER = """
 import asyncio, sys, pathlib
 from dataclasses import replace
 from gateway.domain.events import Finish
-from gateway.ledger.sqlite import open_ledger
+from gateway.ledger.stored import open_ledger
 from tests.protocols.test_ledger_workers import TURNS, receipt
 
 async def turn(ledger, name, number):

@@ -1,17 +1,19 @@
 """What every ledger promises, run over each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.domain.events import Finish
 from gateway.domain.receipt import Attempt, Receipt
 from gateway.domain.usage import Usage, UsageBasis
-from gateway.ledger import Ledger
-from gateway.ledger.sqlite import open_ledger
+from gateway.ledger import Ledger, Unsettled
+from gateway.ledger.stored import open_ledger
+from tests.support.postgres_server import postgres_server
 
 Opener = Callable[[Path], Awaitable[Ledger]]
 MOMENT = 1_764_000_000.25
@@ -20,6 +22,7 @@ MOMENT = 1_764_000_000.25
 def receipt(number: int = 1, tenant: str = "acme", session: str = "s1", turn: str | None = None) -> Receipt:
     """An open receipt."""
     return Receipt(
+        reservation_id="another",
         receipt_id=f"{tenant}-{number}",
         tenant=tenant,
         subject="alice",
@@ -57,15 +60,32 @@ def settled(opened: Receipt) -> Receipt:
     )
 
 
-async def sqlite(directory: Path) -> Ledger:
-    """The SQLite ledger in this directory."""
-    return await open_ledger(directory)
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The URL of a database in a PostgreSQL of this module."""
+    with postgres_server() as server:
+        yield server.database()
 
 
-@pytest.fixture(params=[sqlite])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def opener(request: pytest.FixtureRequest) -> Opener:
-    chosen: Opener = request.param
-    return chosen
+    """Opens the ledger of this kind; in PostgreSQL every test finds the tables empty."""
+    url = request.getfixturevalue("database") if request.param == "postgresql" else ""
+    if url:
+        emptied(url)
+
+    async def open_it(directory: Path) -> Ledger:
+        return await open_ledger(directory, url=url)
+
+    return open_it
+
+
+def emptied(url: str) -> None:
+    """Takes away every row there is, where there are tables already."""
+    with psycopg.connect(url) as connection:
+        (exists,) = connection.execute("SELECT to_regclass('receipts') IS NOT NULL").fetchone() or (False,)
+        if exists:
+            connection.execute("TRUNCATE receipts, workers")
 
 
 @pytest.fixture
@@ -135,7 +155,7 @@ async def test_a_read_sees_what_was_asked_for_before_it(ledger: Ledger) -> None:
     opened, closed, found = await asyncio.gather(
         ledger.open(receipt()), ledger.close(settled(receipt())), ledger.find("acme", "s1", "turn-1")
     )
-    assert (opened, closed, found) == (None, None, settled(receipt()))
+    assert (opened, closed, found) == (None, True, settled(receipt()))
 
 
 async def test_of_many_that_open_one_turn_at_once_one_wins(ledger: Ledger) -> None:
@@ -171,22 +191,34 @@ async def test_a_caller_that_stops_waiting_disturbs_nobody(ledger: Ledger) -> No
 
 
 async def test_receipts_survive_a_restart(opener: Opener, tmp_path: Path) -> None:
-    """Closed ones as they were; one left open is closed as worker_lost, charged nothing, exactly once."""
+    """Closed ones as they were; one left open is nobody's, with what was noted of it, until it is closed once."""
     first = await opener(tmp_path)
     await first.open(receipt(1))
     await first.close(settled(receipt(1)))
     await first.open(receipt(2))
+    noted = replace(settled(receipt(2)), finish=None, settled_at=0.0)
+    first.checkpoint(noted)
+    assert (await first.unsettled()) == Unsettled(1)
     await first.aclose()
     second = await opener(tmp_path)
     assert await second.get("acme", "acme-1") == settled(receipt(1))
-    lost = await second.get("acme", "acme-2")
-    assert lost is not None
-    assert (lost.finish, lost.reason, lost.settled) == (Finish.ERROR, "worker_lost", Usage())
-    assert lost.settled_at > 0
+    assert await second.unsettled() == Unsettled(1, (noted,))
+    assert await second.close(settled(receipt(2))) is True
+    assert await second.close(settled(receipt(2))) is False
+    assert await second.unsettled() == Unsettled(0)
     await second.aclose()
-    third = await opener(tmp_path)
-    assert await third.get("acme", "acme-2") == lost
-    await third.aclose()
+
+
+async def test_a_checkpoint_says_what_an_open_receipt_has_used_and_changes_no_closed_one(ledger: Ledger) -> None:
+    """The newest stands; one that comes too late is no harm."""
+    await ledger.open(receipt())
+    for tokens in (256, 512):
+        ledger.checkpoint(replace(receipt(), settled=Usage(completion_tokens=tokens)))
+    noted = await ledger.get("acme", "acme-1")
+    assert noted == replace(receipt(), settled=Usage(completion_tokens=512))
+    await ledger.close(settled(receipt()))
+    ledger.checkpoint(replace(receipt(), settled=Usage(completion_tokens=768)))
+    assert await ledger.get("acme", "acme-1") == settled(receipt())
 
 
 async def test_closing_writes_what_waits(opener: Opener, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ ROOM_OF = {
     "searching": "app",
     "http_port": "app",
     "metering": "app",
+    "bookkeeping": "app",
     "admitting": "app",
     "user_digests": "app",
     "auditing": "app",

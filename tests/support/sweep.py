@@ -22,8 +22,10 @@ import pytest
 
 from gateway.domain.receipt import Receipt
 from gateway.ledger.reader import ReceiptReader
-from gateway.ledger.sqlite import SqliteLedger
+from gateway.ledger.stored import StoredLedger
+from gateway.ledger.works import Work
 from gateway.limits.memory import MemoryLimiter
+from gateway.limits.slot_keeper import SlotKeeper
 from gateway.v1 import account_pb2, inference_pb2, inference_pb2_grpc
 from tests.support.gateway import Running, running
 from tests.support.outcomes import Outcome, outcome_of
@@ -50,12 +52,18 @@ class House:
     """One gateway with one upstream, and what a test asks of them."""
 
     def __init__(
-        self, upstream: ScriptedUpstream, gateway: Running, limiter: MemoryLimiter, ledger: SqliteLedger
+        self,
+        upstream: ScriptedUpstream,
+        gateway: Running,
+        limiter: MemoryLimiter,
+        ledger: StoredLedger,
+        slots: SlotKeeper,
     ) -> None:
         self.upstream = upstream
         self.gateway = gateway
         self.limiter = limiter
         self.ledger = ledger
+        self.slots = slots
         self.idle_tasks = tasks()
 
     def generate(self, turn: inference_pb2.Turn | str = "hi", **call: Any) -> Any:
@@ -91,7 +99,7 @@ class House:
     def stuck_books(self) -> Iterator[None]:
         """Inside, the ledger's thread hangs, as on a disk that does not answer."""
         gate = threading.Event()
-        self.ledger._ask(lambda _connection: gate.wait() and None)
+        self.ledger._ask(Work("", (), lambda _: None, lambda _session: gate.wait() and None))
         try:
             yield
         finally:
@@ -117,6 +125,7 @@ class House:
             if not (exchange.closed.is_set() or exchange.replied.is_set())
         ]
         found += [f"{self.limiter.held()} reservations"] if self.limiter.held() else []
+        found += [f"slots of {key}" for key, level in self.slots.levels().items() if level.used or level.waiting]
         found += [f"{len(self.gateway.gateway.running)} active turns"] if len(self.gateway.gateway.running) else []
         found += [f"open receipt of {r.turn_id}" for r in self.receipts() if r.finish is None]
         return found
@@ -163,7 +172,7 @@ class _Kept:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._newest: dict[type, Any] = {}  # Any: an instance of its key
-        for kind in (MemoryLimiter, SqliteLedger):
+        for kind in (MemoryLimiter, StoredLedger, SlotKeeper):
             patch.setattr(kind, "__init__", self._keeping(kind, kind.__init__))
 
     @property
@@ -173,10 +182,16 @@ class _Kept:
         return limiter
 
     @property
-    def ledger(self) -> SqliteLedger:
+    def ledger(self) -> StoredLedger:
         """The ledger in use."""
-        ledger: SqliteLedger = self._newest[SqliteLedger]
+        ledger: StoredLedger = self._newest[StoredLedger]
         return ledger
+
+    @property
+    def slots(self) -> SlotKeeper:
+        """The slots of upstreams in use."""
+        slots: SlotKeeper = self._newest[SlotKeeper]
+        return slots
 
     def _keeping(self, kind: type, make: Callable[..., None]) -> Callable[..., None]:
         def keep(made: object, *arguments: object, **named: object) -> None:
@@ -199,7 +214,7 @@ async def opened(
                 await gateway.inference.ListModels(
                     inference_pb2.ListModelsRequest(), metadata=gateway.bearer(), wait_for_ready=True
                 )
-                house = House(upstream, gateway, kept.limiter, kept.ledger)
+                house = House(upstream, gateway, kept.limiter, kept.ledger, kept.slots)
                 yield house
                 await house.sweep()
             await until(lambda: upstream.open == 0)

@@ -14,7 +14,7 @@ from gateway.commands import receipts as command
 from gateway.domain.events import Finish
 from gateway.domain.receipt import Attempt, Receipt
 from gateway.domain.usage import Usage, UsageBasis
-from gateway.ledger.sqlite import open_ledger
+from gateway.ledger.stored import open_ledger
 
 
 def turn(number: int, tenant: str, labels: dict[str, str] | None = None) -> Receipt:

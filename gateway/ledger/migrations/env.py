@@ -1,0 +1,6 @@
+"""What Alembic runs: the migrations, on the connection and in the transaction of `gateway.ledger.migrate`."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()
