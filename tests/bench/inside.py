@@ -17,6 +17,7 @@ from gateway.limits.memory import MemoryLimiter
 from gateway.search import ProviderOptions, SearchQuery, Shared
 from gateway.search.embedded import create
 from gateway.search.vendor_http import VendorHttp
+from tests.bench.answer_cache import answers_from_cache
 from tests.bench.shared_limits import shared_decisions
 from tests.bench.summary import percentile
 from tests.support.identity import EVERY_ALGORITHM, authenticator, claims, header, token
@@ -34,7 +35,13 @@ QUERIES = (
 
 async def main() -> None:
     """Measures everything here."""
-    found = {**await decisions(), **await shared_decisions(), **await identities(), **await searches()}
+    found = {
+        **await decisions(),
+        **await shared_decisions(),
+        **await identities(),
+        **await searches(),
+        **await answers_from_cache(),
+    }
     print(json.dumps(found), flush=True)
 
 

@@ -177,6 +177,16 @@ INSIDE = (
         )
         for when, number in (("seen first", "first"), ("seen again", "again"))
     ),
+    Line("kept answer of 1,000 tokens, first frame, from memory, p50 (ms)", "hit_memory_p50_ms", "≤ 1"),
+    Line("the same, p99 (ms)", "hit_memory_p99_ms"),
+    *(
+        Line(f"first frame from {level}, {state}, {place} (ms)", f"hit_{level}_{state}_{place}_ms", aim)
+        for level, most in (("redis", "≤ 2"), ("disk", "≤ 3"))
+        for state in ("cold", "warm")
+        for place, aim in (("p50", most), ("p99", ""))
+    ),
+    Line("CPU of the whole replay (ms)", "hit_replay_cpu_ms", "< 5"),
+    Line("CPU of a look that finds nothing (µs)", "cache_miss_cpu_us"),
     Line("embedded search, p50 (ms)", "search_p50_ms"),
     Line("embedded search, p99 (ms)", "search_p99_ms"),
 )

@@ -26,7 +26,7 @@ async def shared_decisions() -> dict[str, float]:
     if shutil.which("redis-server") is None:
         return {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        with _on_other_cores():
+        with on_other_cores():
             url = stack.enter_context(redis_server(Path(folder)))
         limiter = RedisLimiter(RedisScript(url, timeout_s=5.0), "bench", lambda: "bench")
         try:
@@ -67,7 +67,7 @@ async def _measured(limiter: RedisLimiter) -> dict[str, float]:
 
 
 @contextmanager
-def _on_other_cores() -> Iterator[None]:
+def on_other_cores() -> Iterator[None]:
     """What is started on entering runs beside the measured process, not on its core."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(range(os.cpu_count() or 1)) - own or own)
