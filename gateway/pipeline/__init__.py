@@ -22,13 +22,14 @@ from gateway.domain.errors import (
 from gateway.domain.events import Accepted, Finish, TurnEnd
 from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
-from gateway.domain.tenant import Tenant
+from gateway.domain.tenant import AuditMode, Tenant
 from gateway.domain.turn import SearchMode, SearchOptions, Turn
 from gateway.domain.usage import Usage
 from gateway.limits import Hold
 from gateway.limits.pricing import card_prices, search_cost
 from gateway.pipeline.answering import Answering, Models
 from gateway.pipeline.auditing import audited, digests, search_parameters, turn_intent
+from gateway.pipeline.intent import written_down
 from gateway.pipeline.checkpoints import Checkpoints
 from gateway.pipeline.job import Job, as_turn_failure, repeated
 from gateway.pipeline.kept_reasoning import KeptReasoning
@@ -277,7 +278,6 @@ class Pipeline:
             job.opened = False
             raise repeated(standing, job.turn)
         self._checkpoints.add(job)
-        await job.entry.written
 
     # --- the answer -------------------------------------------------------------------------------------
 
@@ -290,5 +290,9 @@ class Pipeline:
         )
         for notice in job.plan.notices:
             await emit(notice)
+        if job.search_mode is not SearchMode.NEVER or job.visitor.tenant.audit is AuditMode.STRICT:
+            await written_down(job)
         await self._search.search(job, emit)
+        # The intent is on its way to the disk while the prompt is made; no model is called before it is there.
         await self._answering.answer(job, emit)
+        await written_down(job)

@@ -8,6 +8,7 @@ from gateway.domain.errors import Reason, UpstreamError
 from gateway.domain.events import ModelEvent, TextDelta, ToolCallDelta
 from gateway.limits import Slot, Slots
 from gateway.models import Prompt
+from gateway.pipeline.intent import written_down
 from gateway.pipeline.job import Job
 
 _TOO_MUCH = frozenset({"http_429", "http_503", "http_529"})
@@ -34,9 +35,17 @@ class Admission:
         self._within_s = within_s
 
     async def stream(self, job: Job, prompt: Prompt) -> "Slotted":
-        """The stream of the job's route, once there is a slot for it. Raises as `Slots.take` does."""
+        """The stream of the job's route, once there is a slot for it, and the turn's intent is written down.
+
+        Raises as `Slots.take` does, and OperatorError(AUDIT_UNAVAILABLE).
+        """
         route, tenant = job.route, job.visitor.tenant.name
         slot = await self._slots.take(route.upstream, route.card.name, tenant, self._within_s())
+        try:
+            await written_down(job)
+        except BaseException:
+            slot.release()
+            raise
         return Slotted(route.provider.stream(prompt), slot)
 
 

@@ -62,14 +62,14 @@ async def test_a_turn_that_fails_or_is_left_has_its_outcome_too(tmp_path: Path) 
         return stays if b"left" in exchange.body else Reply.json(402, {"error": {"message": "no"}})
 
     async with opened(tmp_path, reply) as house:
-        await house.outcome(question("fails"))
         call = house.generate(question("left"))
         await call.read()
         call.cancel()
         with suppress(asyncio.CancelledError):
             await call.read()
+        await house.outcome(question("fails"))
         await until(lambda: all(line.outcome for line in lines(house)) and len(lines(house)) == 2)
-        failed, left = (line.outcome for line in lines(house))
+        left, failed = (line.outcome for line in lines(house))
         assert failed is not None
         assert left is not None
         assert (failed.code, failed.cause) == (14, "UPSTREAM_BALANCE")
