@@ -1,6 +1,7 @@
 """Everything that goes wrong with an upstream, as the caller of `Generate` is told, charged and left.
 
-One attempt each. Before any output a fault has a status of its own; after it, every fault is STREAM_INTERRUPTED.
+One attempt each, so that a fault shows as it is: what becomes of it with more is in `test_failing_over.py`. Before
+any output a fault has a status of its own; after it, every fault is STREAM_INTERRUPTED.
 Numbers such as U-6 name the rows of the fault matrix.
 """
 
@@ -33,6 +34,7 @@ UNLIMITED = """
 requests_per_minute = 0
 tokens_per_minute = 0
 """
+ONE_ATTEMPT = {"GATEWAY_ROUTING_ATTEMPTS": "1", "GATEWAY_ROUTING_CIRCUIT_FAILURES": "0"}
 POSITIONS = {"before headers": None, "before output": 0, "after 2": 2, "after 50": 50}
 
 
@@ -71,7 +73,7 @@ async def stage() -> Stage:
 async def shared(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """A gateway with short timers and a key that must never be seen."""
     folder = tmp_path_factory.mktemp("gateway")
-    environment = {"DEEPSEEK_API_KEY": KEY}
+    environment = {"DEEPSEEK_API_KEY": KEY, **ONE_ATTEMPT}
     async with opened(
         folder, stage, fast=True, config=UNLIMITED, environment=environment, hang_guard_s=3600
     ) as house:
@@ -295,12 +297,13 @@ class TestReachingIt:
         """A refused connection."""
         async with ScriptedUpstream(Reply()) as gone:
             port = gone.port
-        async with opened(tmp_path, Reply(), upstream=f"http://127.0.0.1:{port}", fast=True) as house:
+        upstream = f"http://127.0.0.1:{port}"
+        async with opened(tmp_path, Reply(), upstream=upstream, fast=True, environment=ONE_ATTEMPT) as house:
             check_failed_before_output(house, await house.outcome(), UNAVAILABLE, "connect")
 
     async def test_a_name_that_does_not_exist(self, tmp_path: Path) -> None:
         """`.invalid` never resolves (RFC 2606)."""
-        environment = {"GATEWAY_TIMERS_CONNECT_S": "5", "GATEWAY_TIMERS_FIRST_OUTPUT_S": "10"}
+        environment = {"GATEWAY_TIMERS_CONNECT_S": "5", "GATEWAY_TIMERS_FIRST_OUTPUT_S": "10", **ONE_ATTEMPT}
         upstream = "https://no-such-host.invalid"
         async with opened(tmp_path, Reply(), upstream=upstream, environment=environment) as house:
             outcome = await house.outcome()

@@ -10,6 +10,7 @@ from tests.support.chat_events import sse, text_chunk
 from tests.support.gateway import running
 from tests.support.upstream import FIN, Reply, ScriptedUpstream
 
+ONE_ATTEMPT = {"GATEWAY_ROUTING_ATTEMPTS": "1"}
 TURN = inference_pb2.Turn(
     turn_id="once",
     prompt="hi",
@@ -21,7 +22,10 @@ TURN = inference_pb2.Turn(
 async def test_a_turn_that_failed_before_output_is_run_again_under_its_receipt(tmp_path: Path) -> None:
     """The second try answers, is charged once, and its receipt tells of both."""
     replies = (Reply.json(503, {"error": {"message": "overloaded"}}), Reply.answer("yes"))
-    async with ScriptedUpstream(replies) as upstream, running(tmp_path, upstream=upstream.url) as gateway:
+    async with (
+        ScriptedUpstream(replies) as upstream,
+        running(tmp_path, upstream=upstream.url, environment=ONE_ATTEMPT) as gateway,
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await gateway.inference.Complete(TURN, metadata=gateway.bearer())
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -43,7 +47,7 @@ async def test_another_body_under_the_id_of_a_failed_turn_is_still_a_conflict(tm
     """The id belongs to what was asked first."""
     async with (
         ScriptedUpstream(Reply.json(503, {"error": {"message": "overloaded"}})) as upstream,
-        running(tmp_path, upstream=upstream.url) as gateway,
+        running(tmp_path, upstream=upstream.url, environment=ONE_ATTEMPT) as gateway,
     ):
         with pytest.raises(grpc.aio.AioRpcError):
             await gateway.inference.Complete(TURN, metadata=gateway.bearer())
