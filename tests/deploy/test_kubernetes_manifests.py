@@ -173,14 +173,43 @@ def known_variables() -> set[str]:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_every_variable_is_one_that_the_gateway_reads(name: str, tmp_path: Path) -> None:
-    """A misspelt one would be passed over in silence."""
+    """A misspelt one would be passed over in silence; one that is no setting is part of another's value."""
     found = manifests.objects(manifests.text(manifests.with_components(tmp_path, [name])))
-    used = {variable["name"] for _, container in containers(found) for variable in container.get("env", [])}
-    assert used - known_variables() == set()
+    own = [container for _, container in containers(found) if container["image"].startswith("inference-gateway")]
+    variables = [variable for container in own for variable in container.get("env", [])]
+    parts = set(re.findall(r"\$\((\w+)\)", " ".join(variable.get("value", "") for variable in variables)))
+    assert {variable["name"] for variable in variables} - parts - known_variables() == set()
+
+
+@pytest.mark.parametrize("name", ["redis", "postgresql"])
+def test_a_password_stands_before_the_address_it_is_part_of(name: str, tmp_path: Path) -> None:
+    """Kubernetes fills `$(NAME)` in only from variables that are named earlier."""
+    found = manifests.objects(manifests.text(manifests.with_components(tmp_path, [name])))
+    for _, container in containers(found):
+        seen: set[str] = set()
+        for variable in container.get("env", []):
+            assert set(re.findall(r"\$\((\w+)\)", variable.get("value", ""))) <= seen
+            seen.add(variable["name"])
+
+
+@pytest.mark.parametrize("name", ["redis", "postgresql"])
+def test_a_server_beside_the_gateways_is_theirs_alone(name: str, tmp_path: Path) -> None:
+    """Its Service, its policy and the gateways' way out mean its pods, and only gateways come in."""
+    found = manifests.objects(manifests.text(manifests.with_components(tmp_path, [name])))
+    labels = named(found, "StatefulSet", f"gateway-{name}")["spec"]["template"]["metadata"]["labels"]
+    policy = named(found, "NetworkPolicy", f"gateway-{name}")["spec"]
+    way_out = named(found, "NetworkPolicy")["spec"]["egress"][-1]
+    assert selects(named(found, "Service", f"gateway-{name}")["spec"]["selector"], labels)
+    assert selects(policy["podSelector"]["matchLabels"], labels)
+    assert selects(way_out["to"][0]["podSelector"]["matchLabels"], labels)
+    (only,) = policy["ingress"]
+    callers = named(found, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert selects(only["from"][0]["podSelector"]["matchLabels"], callers)
+    assert "egress" not in policy and policy["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_no_image_floats() -> None:
-    """Every image has a version, and it is the gateway's own."""
+    """Every image has a version."""
     for name in OVERLAYS:
         images = re.findall(r"^\s+image: (.+)$", manifests.text(K8S / "overlays" / name), re.MULTILINE)
-        assert images and all(re.fullmatch(r"inference-gateway:\d+\.\d+\.\d+", image) for image in images)
+        assert images and all(re.fullmatch(r"[a-z-]+:\d+\.\d+(\.\d+)?", image) for image in images)
