@@ -1,7 +1,7 @@
 """Pages of metrics of several workers as one page (text exposition 0.0.4). Pure.
 
 Counters and histograms are added up. So are gauges, which count what is there, but for those whose name says that
-they are a state or a proportion: of them the largest is told.
+they are a state, a proportion or a limit: of them the largest is told.
 
 What the parent knows beside that: `gateway_workers` (that take calls), `gateway_worker_restarts_total`, and for
 each worker `gateway_worker_resident_memory_bytes` and `gateway_worker_connections`.
@@ -10,7 +10,7 @@ each worker `gateway_worker_resident_memory_bytes` and `gateway_worker_connectio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-LARGEST = ("_level", "_ratio", "_seconds", "_state")
+LARGEST = ("_level", "_limit", "_ratio", "_seconds", "_state")
 
 
 @dataclass(slots=True)

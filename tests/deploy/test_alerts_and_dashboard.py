@@ -25,7 +25,10 @@ OPEN = "open"  # a turn that ended without a receipt's end
 
 def known() -> dict[str, set[str]]:
     """Every series of the real registry, with its labels."""
-    wrappers = [value for value in vars(Metrics()).values() if isinstance(value, MetricWrapperBase)]
+    metrics = Metrics()
+    # What belongs together has an object of its own on the page.
+    parts = [metrics, metrics.load]
+    wrappers = [value for part in parts for value in vars(part).values() if isinstance(value, MetricWrapperBase)]
     series: dict[str, set[str]] = {}
     for wrapper in wrappers:
         (family,) = wrapper.describe()
