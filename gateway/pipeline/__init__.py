@@ -29,8 +29,8 @@ from gateway.limits import Hold
 from gateway.limits.pricing import card_prices, search_cost
 from gateway.pipeline.answering import Answering, Models
 from gateway.pipeline.auditing import audited, digests, search_parameters, turn_intent
-from gateway.pipeline.intent import written_down
 from gateway.pipeline.checkpoints import Checkpoints
+from gateway.pipeline.intent import written_down
 from gateway.pipeline.job import Job, as_turn_failure, repeated
 from gateway.pipeline.kept_reasoning import KeptReasoning
 from gateway.pipeline.listening import Listening
