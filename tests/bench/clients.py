@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.load import Job
 from tests.bench.machine import cores
 from tests.bench.processes import Child
 from tests.bench.script import Script
@@ -37,8 +36,8 @@ class Client:
 @contextmanager
 def client(target: Target, folder: Path, act: str, script: Script, **more: float) -> Iterator[Client]:
     """A client that does one job with one target."""
-    job = Job.of(act, target.speaks, target.address, target.credential, script, **more)
-    text = json.dumps(asdict(job))
+    place = {name: getattr(target, name) for name in ("speaks", "address", "credential", "path", "model")}
+    text = json.dumps({"act": act, **place, "headers": dict(target.headers), "script": asdict(script), **more})
     with Child.module("load", text, cores=cores()[1], log=folder / "load.log") as child:
         yield Client(child)
 

@@ -28,7 +28,7 @@ def _killed(scene: Scene, times: int) -> dict[str, int]:
         with client(scene.target, scene.folder, "hold", script) as load:
             load.wait_open()
             time.sleep(0.1)
-            moments[script.name] = now_us()
+            moments[f"{script.name}.0"] = now_us()
             load.child.kill()
     return moments
 

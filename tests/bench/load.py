@@ -4,9 +4,10 @@ It prints `open` when every stream has its first event, and its result as one li
 """
 
 import asyncio
+import hashlib
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import uvloop
@@ -34,11 +35,10 @@ class Job:
     streams: int = 1
     calls: int = 1
     ramp_ms: float = 1.0
-
-    @classmethod
-    def of(cls, act: str, speaks: str, address: str, credential: str, script: Script, **more: float) -> "Job":
-        """A job for a script."""
-        return cls(act, speaks, address, credential, asdict(script), **more)  # type: ignore[arg-type]
+    path: str = ""
+    model: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    per_channel: int = 60
 
 
 @dataclass(slots=True)
@@ -48,6 +48,8 @@ class Heard:
     delays: list[int] = field(default_factory=list)
     first: list[int] = field(default_factory=list)
     events: int = 0
+    frames: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     moments: dict[str, int] = field(default_factory=dict)
 
@@ -60,7 +62,7 @@ class Heard:
                 found[f"{name}_p99_ms"] = percentile(values, 0.99) / 1000
                 found[f"{name}_mean_ms"] = fmean(values) / 1000
                 found[f"{name}_max_ms"] = max(values) / 1000
-        return {**found, "moments": self.moments}
+        return {**found, "frames": self.frames, "moments": self.moments, "digests": self.digests}
 
 
 class Load:
@@ -80,7 +82,7 @@ class Load:
         job, caller = self._job, self._caller
         match job.act:
             case "hold":
-                await asyncio.gather(*(self._after(i * job.ramp_ms / 1000) for i in range(job.streams)))
+                await asyncio.gather(*(self._after(i) for i in range(job.streams)))
             case "loop" | "whole":
                 share = job.calls // job.streams
                 await asyncio.gather(*(self._calls(share) for _ in range(job.streams)))
@@ -92,22 +94,24 @@ class Load:
                 raise ValueError(f"a client that speaks {job.speaks} cannot {job.act}")
         return self._heard.result(job.calls if job.act != "hold" else job.streams)
 
-    async def _after(self, wait_s: float) -> None:
-        await asyncio.sleep(wait_s)
-        await self._stream()
+    async def _after(self, i: int) -> None:
+        await asyncio.sleep(i * self._job.ramp_ms / 1000)
+        name = self._script.name
+        await self._stream(replace(self._script, name=f"{name}.{i}") if name else self._script)
 
     async def _calls(self, count: int) -> None:
         for _ in range(count):
-            await (self._stream() if self._job.act == "loop" else self._whole())
+            await (self._stream(self._script) if self._job.act == "loop" else self._whole())
 
     async def _whole(self) -> None:
         begun = now_us()
         await self._caller.whole(self._script.prompt)
         self._heard.first.append(now_us() - begun)
 
-    async def _stream(self) -> None:
-        heard, script = self._heard, self._script
+    async def _stream(self, script: Script) -> None:
+        heard = self._heard
         begun, events, before = now_us(), 0, 0
+        digest = hashlib.sha256()
 
         def hear(now: int, text: str) -> None:
             nonlocal events, before
@@ -121,12 +125,17 @@ class Load:
             if self._timing:
                 heard.delays.extend(now - moment for moment in sent)
             events += len(text) // STAMP_DIGITS
+            heard.frames += 1
+            if script.name:
+                digest.update(text.encode())
 
         await self._caller.stream(script.prompt, hear)
         self._timing = self._job.act != "hold"
         if events != script.events:
             heard.failures.append(f"{events} of {script.events} events")
         heard.events += events
+        if script.name:
+            heard.digests[script.name] = digest.hexdigest()
 
     def _note_open(self) -> None:
         self._opened += 1
@@ -143,9 +152,9 @@ async def main(text: str) -> None:
     job = Job(**json.loads(text))
     caller: Caller
     if job.speaks == "grpc":
-        caller = GrpcCaller(job.address, job.credential, job.streams)
+        caller = GrpcCaller(job.address, job.credential, -(-job.streams // job.per_channel))
     else:
-        caller = SseCaller(job.address, job.credential)
+        caller = SseCaller(job.address, job.credential, job.path, job.model, job.headers)
     try:
         result = await Load(job, caller).run()
     finally:

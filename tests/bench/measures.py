@@ -29,7 +29,7 @@ class Size:
     calls: int = 4000
     probes: int = 400
     rounds: int = 20
-    open_streams: tuple[int, ...] = (300, 1000)
+    open_streams: tuple[int, ...] = (500, 2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ Measure = Callable[[Scene], Numbers]
 
 def paced(scene: Scene, streams: int = 300) -> Numbers:
     """Streams that get an event each 30 ms, in their middle: what an event costs, and how much later it comes."""
-    _warm(scene)
+    warm(scene)
     seconds = scene.size.paced_s
     events = int((seconds + streams / 1000 + 4) / 0.03)
     with client(scene.target, scene.folder, "hold", Script(events, gap_ms=30), streams=streams) as load:
@@ -71,7 +71,7 @@ def paced(scene: Scene, streams: int = 300) -> Numbers:
 
 def burst(scene: Scene, one_chunk: int = 0) -> Numbers:
     """Answers of 200 events that arrive at once, 16 streams at a time, each call's own cost included."""
-    _warm(scene)
+    warm(scene)
     calls = scene.size.calls // 16 * 16
     script = Script(200, together=200, one_chunk=one_chunk)
     cpu, begun = scene.cpu_s(), time.monotonic()
@@ -82,7 +82,7 @@ def burst(scene: Scene, one_chunk: int = 0) -> Numbers:
 
 def long_burst(scene: Scene) -> Numbers:
     """16 streams that get 200 events at once every 100 ms: the same without the cost of calls."""
-    _warm(scene)
+    warm(scene)
     seconds = scene.size.paced_s
     script = Script(200 * int((seconds + 3) * 10), together=200, gap_ms=100)
     with client(scene.target, scene.folder, "hold", script, streams=16) as load:
@@ -97,14 +97,14 @@ def long_burst(scene: Scene) -> Numbers:
 
 def first_token(scene: Scene) -> Numbers:
     """Calls one after the other, the upstream answering at once: how long until the first piece is there."""
-    _warm(scene)
+    warm(scene)
     heard = done(scene.target, scene.folder, "loop", Script(4, gap_ms=2), calls=scene.size.probes)
     return {"p50_ms": heard["first_p50_ms"], "p99_ms": heard["first_p99_ms"]}
 
 
 def first_token_among(scene: Scene, streams: int = 100) -> Numbers:
     """The same while other streams get an event each 30 ms."""
-    _warm(scene)
+    warm(scene)
     background = Script(int((scene.size.probes * 0.02 + 5) / 0.03), gap_ms=30)
     with client(scene.target, scene.folder, "hold", background, streams=streams) as load:
         load.wait_open()
@@ -116,7 +116,7 @@ def first_token_among(scene: Scene, streams: int = 100) -> Numbers:
 
 def plain_calls(scene: Scene) -> Numbers:
     """Whole tiny answers, 8 calls at a time: what a call costs."""
-    _warm(scene)
+    warm(scene)
     calls = scene.size.calls // 8 * 8
     cpu = scene.cpu_s()
     heard = done(scene.target, scene.folder, "whole", Script(2, together=2), streams=8, calls=calls)
@@ -157,6 +157,6 @@ def growth(scene: Scene) -> Numbers:
     }
 
 
-def _warm(scene: Scene) -> None:
+def warm(scene: Scene) -> None:
     """The first calls of a process are slower: imports, pools, connections."""
     done(scene.target, scene.folder, "loop", Script(20, together=10, gap_ms=5), streams=4, calls=200)

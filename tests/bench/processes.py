@@ -20,7 +20,12 @@ class Child:
     """One process. `expect` waits for a line of its output; leaving the `with` block ends the process."""
 
     def __init__(
-        self, command: Sequence[str], cores: set[int], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        cores: set[int],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        folder: Path = REPOSITORY,
     ) -> None:
         self._log = log
         with log.open("ab") as errors:
@@ -29,7 +34,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                cwd=REPOSITORY,
+                cwd=folder,
                 env={**os.environ, **(environment or {})},
             )
         self.pid = self._process.pid
@@ -68,6 +73,11 @@ class Child:
             if self._process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"{self._process.args} did not log {pattern!r}:\n{log[-2000:]}")
             time.sleep(0.02)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process.poll() is not None
 
     def kill(self) -> None:
         """Ends it without a word to anybody."""

@@ -67,6 +67,33 @@ def event(content: str, finish: str | None = None, usage: dict[str, int] | None 
     return written("f" * max(1, EVENT_BYTES - len(written(""))))
 
 
+def whole_answer(events: int, now_us: int) -> bytes:
+    """The answer of a call that asked for no stream: as many stamps as it had events."""
+    message = {"role": "assistant", "content": (b"%016d" % now_us).decode() * events}
+    return json.dumps(
+        {
+            "id": "6a8f1c52-90b7-4f0e-8a53-2f1f1b6f9a10",
+            "object": "chat.completion",
+            "created": 1790000000,
+            "model": MODEL,
+            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+            "usage": usage_of(events),
+        },
+        separators=(",", ":"),
+    ).encode()
+
+
+def usage_of(events: int) -> dict[str, int]:
+    """What is reported to have been used."""
+    return {
+        "prompt_tokens": 20,
+        "completion_tokens": events,
+        "total_tokens": 20 + events,
+        "prompt_cache_hit_tokens": 0,
+        "prompt_cache_miss_tokens": 20,
+    }
+
+
 def chunk(data: bytes) -> bytes:
     """One chunk of chunked encoding."""
     return b"%x\r\n%b\r\n" % (len(data), data)
@@ -88,14 +115,7 @@ class Body:
 
     def end(self, events: int) -> bytes:
         """The finish reason with the usage, `[DONE]` and the end of the body."""
-        usage = {
-            "prompt_tokens": 20,
-            "completion_tokens": events,
-            "total_tokens": 20 + events,
-            "prompt_cache_hit_tokens": 0,
-            "prompt_cache_miss_tokens": 20,
-        }
-        return chunk(event("", "stop", usage)) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+        return chunk(event("", "stop", usage_of(events))) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
     def _parts(self, count: int, one_chunk: int) -> tuple[bytes, ...]:
         one = self._before + b"\0" + self._after

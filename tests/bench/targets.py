@@ -4,14 +4,15 @@ A target is one more function here: it starts something on the measured core and
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from tests.bench.machine import cores
 from tests.bench.processes import Child
+from tests.bench.script import MODEL
 from tests.bench.upstream_client import Upstream
 
 # Every limit is there and is checked at every turn; none of them is reached.
@@ -33,13 +34,16 @@ usd_per_month = 1000000.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that answers: its process (0 = the upstream itself), its address, what it speaks."""
+    """Something that answers: its process (0 = the upstream itself), its address, what it speaks and how."""
 
     name: str
     pid: int
     address: str
     speaks: str
     credential: str
+    path: str = "/chat/completions"
+    model: str = MODEL
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Start = Callable[[Upstream, Path], "contextmanager[Target]"]

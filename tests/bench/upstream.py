@@ -1,11 +1,13 @@
 """A chat server that is never the bottleneck: raw HTTP/1.1, bodies made before, one timer for every stream.
 
 `python -m tests.bench.upstream [certificate key]` prints `ready PORT`. What it sends stands in each request's
-prompt (`script.py`). `GET /stats` tells how many events were sent, how many streams are open and when named ones
-lost their connection.
+prompt (`script.py`). `GET /stats` tells how many events were sent, how many streams are open, when named ones lost
+their connection, and the SHA-256 of the text that each of those was sent. Every other GET is answered with the list
+of models, which some gateways ask for.
 """
 
 import asyncio
+import hashlib
 import json
 import ssl
 import sys
@@ -14,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from tests.bench.script import Body, Script, read_script
+from tests.bench.script import MODEL, Body, Script, read_script, whole_answer
 
 TICK_S = 0.001
 HEAD = (
@@ -78,6 +80,7 @@ class Shared:
         self.open = 0
         self.connections = 0
         self.closed_us: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
 
     def stats(self) -> bytes:
         """The counts as an HTTP answer."""
@@ -86,12 +89,20 @@ class Shared:
             "open": self.open,
             "connections": self.connections,
             "closed_us": self.closed_us,
+            "digests": self.digests,
         }
-        body = json.dumps(facts).encode()
-        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-            len(body),
-            body,
-        )
+        return as_json(json.dumps(facts).encode())
+
+
+def as_json(body: bytes) -> bytes:
+    """A whole HTTP answer."""
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+
+
+MODELS = as_json(json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode())
 
 
 class Stream:
@@ -103,6 +114,7 @@ class Stream:
         self._left = script.events
         self._transport = transport
         self._shared = shared
+        self._digest = hashlib.sha256() if script.name else None
         shared.open += 1
         transport.write(HEAD)
         self.send_group()
@@ -118,12 +130,17 @@ class Stream:
         """Sends the next events, and the end after the last of them."""
         script, shared = self.script, self._shared
         count = script.together if self._left < 0 else min(script.together, self._left)
-        data = shared.body.group(count, script.one_chunk, now_us())
+        now = now_us()
+        data = shared.body.group(count, script.one_chunk, now)
+        if self._digest is not None:
+            self._digest.update(b"%016d" % now * count)
         shared.sent += count
         if self._left > 0:
             self._left -= count
         if not self._left:
             data += shared.body.end(script.events)
+            if self._digest is not None:
+                shared.digests[script.name] = self._digest.hexdigest()
             self.leave()
         self._transport.write(data)
 
@@ -156,14 +173,18 @@ class Connection(asyncio.Protocol):
         if len(rest) < length:
             return
         self._buffer = rest[length:]
-        if head.startswith(b"GET /stats "):
-            self._transport.write(self._shared.stats())
+        if head.startswith(b"GET "):
+            self._transport.write(self._shared.stats() if head.startswith(b"GET /stats ") else MODELS)
             return
-        script = read_script(rest[:length])
+        body = rest[:length]
+        script = read_script(body)
         if script is None:
             self._transport.write(b"HTTP/1.1 400 no script\r\nContent-Length: 0\r\n\r\n")
             return
-        self._stream = Stream(script, self._transport, self._shared)
+        if b'"stream":true' in body or b'"stream": true' in body:
+            self._stream = Stream(script, self._transport, self._shared)
+        else:
+            self._transport.write(as_json(whole_answer(script.events, now_us())))
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._shared.connections -= 1

@@ -21,6 +21,7 @@ class Stats:
     open: int
     connections: int
     closed_us: Mapping[str, int] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def test_the_measured_section_of_a_page_is_replaced_and_the_rest_stays() -> None
     assert once.startswith("# Title\n\nWords.\n") and "first" in once
     assert "first" not in twice and "second" in twice and twice.endswith("\nAfter.\n")
     with pytest.raises(ValueError, match="no <!-- measured: end"):
-        summary.between_markers(f"{summary.BEGIN}\n", "x")
+        summary.between_markers("<!-- measured: begin -->\n", "x")
 
 
 def test_a_script_survives_the_way_through_a_request() -> None:
