@@ -1996,7 +1996,7 @@ type Accepted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the receipt, for `Account.GetReceipt`.
 	ReceiptId string `protobuf:"bytes,1,opt,name=receipt_id,json=receiptId,proto3" json:"receipt_id,omitempty"`
-	// How many turns wait before this one for the model. 0 means that it starts at once.
+	// The place of this turn in the line for the model, from 1. 0 means that it starts at once.
 	QueuePosition uint32 `protobuf:"varint,2,opt,name=queue_position,json=queuePosition,proto3" json:"queue_position,omitempty"`
 	// How long the wait may take. Absent means that there is none, or that nobody knows.
 	EstimatedWait *durationpb.Duration `protobuf:"bytes,3,opt,name=estimated_wait,json=estimatedWait,proto3" json:"estimated_wait,omitempty"`

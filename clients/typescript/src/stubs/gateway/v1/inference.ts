@@ -564,7 +564,7 @@ export interface Opened {
 export interface Accepted {
   /** The id of the receipt, for `Account.GetReceipt`. */
   receiptId: string;
-  /** How many turns wait before this one for the model. 0 means that it starts at once. */
+  /** The place of this turn in the line for the model, from 1. 0 means that it starts at once. */
   queuePosition: number;
   /** How long the wait may take. Absent means that there is none, or that nobody knows. */
   estimatedWait: Duration | undefined;

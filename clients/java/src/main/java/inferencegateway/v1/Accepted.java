@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private int queuePosition_ = 0;
   /**
    * <pre>
-   * How many turns wait before this one for the model. 0 means that it starts at once.
+   * The place of this turn in the line for the model, from 1. 0 means that it starts at once.
    * </pre>
    *
    * <code>uint32 queue_position = 2;</code>
@@ -619,7 +619,7 @@ private static final long serialVersionUID = 0L;
     private int queuePosition_ ;
     /**
      * <pre>
-     * How many turns wait before this one for the model. 0 means that it starts at once.
+     * The place of this turn in the line for the model, from 1. 0 means that it starts at once.
      * </pre>
      *
      * <code>uint32 queue_position = 2;</code>
@@ -631,7 +631,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many turns wait before this one for the model. 0 means that it starts at once.
+     * The place of this turn in the line for the model, from 1. 0 means that it starts at once.
      * </pre>
      *
      * <code>uint32 queue_position = 2;</code>
@@ -647,7 +647,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many turns wait before this one for the model. 0 means that it starts at once.
+     * The place of this turn in the line for the model, from 1. 0 means that it starts at once.
      * </pre>
      *
      * <code>uint32 queue_position = 2;</code>

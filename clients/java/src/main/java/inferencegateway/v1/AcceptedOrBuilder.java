@@ -32,7 +32,7 @@ public interface AcceptedOrBuilder extends
 
   /**
    * <pre>
-   * How many turns wait before this one for the model. 0 means that it starts at once.
+   * The place of this turn in the line for the model, from 1. 0 means that it starts at once.
    * </pre>
    *
    * <code>uint32 queue_position = 2;</code>
