@@ -131,18 +131,20 @@ Script = Reply | Sequence[Reply] | Callable[[Exchange], Reply | Awaitable[Reply]
 class ScriptedUpstream:
     """The server; see the top of this file. Use it with `async with`."""
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+        """`port` 0 is any free one; another is that of a server that is gone, to come back in its place."""
         self.script = script
         self.exchanges: list[Exchange] = []
         self.connections = 0
         self.open = 0
         self.arrived = asyncio.Event()
         self._tls = tls
+        self._port = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, ssl=self._tls)
         return self
 
     async def __aexit__(
