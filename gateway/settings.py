@@ -49,7 +49,6 @@ OTHER_VARIABLES = {
     *("GATEWAY_CLIENT_ID", "GATEWAY_CLIENT_SECRET", "GATEWAY_CLIENT_SECRET_FILE", "GATEWAY_TOKEN_URL"),
     *("GATEWAY_SCOPES", "GATEWAY_INSECURE", "GATEWAY_GRPC_CA_FILE"),
 }
-LATER_VARIABLES: set[str] = set()
 
 
 class ConfigurationError(Exception):
@@ -162,6 +161,20 @@ def data_dir(explicit: str | None) -> Path:
     return Path(explicit or os.environ.get("GATEWAY_DATA_DIR") or Data().dir)
 
 
+def place_of_receipts(data_dir: str | None = None, path: str | None = None) -> tuple[Path, str]:
+    """The data directory and the URL of the database, empty where a directory is given or holds the receipts.
+
+    Raises ConfigurationError.
+    """
+    faults: list[str] = []
+    document = _read_file(path or os.environ.get("GATEWAY_CONFIG"), faults)
+    database = read_table(Database, document.get("database", {}), os.environ, "database", faults)
+    data = read_table(Data, document.get("data", {}), os.environ, "data", faults)
+    if faults:
+        raise ConfigurationError(faults)
+    return (Path(data_dir), "") if data_dir else (Path(data.dir), database.url)
+
+
 def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
     if not path:
         return {}
@@ -272,7 +285,7 @@ def _check_places(settings: Settings) -> tuple[tuple[object, str], ...]:
 
 
 def odd_variables(environment: Mapping[str, str] | None = None) -> list[str]:
-    """Variables that look like a setting and are none: a slip of the pen, or one for another version."""
+    """Variables that look like a setting and are none: a slip of the pen."""
     environment = os.environ if environment is None else environment
     known = {
         schema.environment_name(spec, f"{section}.{spec.name}")
@@ -280,11 +293,6 @@ def odd_variables(environment: Mapping[str, str] | None = None) -> list[str]:
         for spec in fields(shape)
     }
     known |= {f"{name}_FILE" for name in known} | OTHER_VARIABLES
-    found = []
-    for name in sorted(environment.keys() - known):
-        near = get_close_matches(name, known, 1, cutoff=0.9) if name.startswith(("GATEWAY_", "DEEPSEEK_")) else []
-        if name in LATER_VARIABLES:
-            found.append(f"{name}: this version does not use it")
-        elif near:
-            found.append(f"{name}: nothing reads this variable; did you mean {near[0]}?")
-    return found
+    ours = (name for name in sorted(environment.keys() - known) if name.startswith(("GATEWAY_", "DEEPSEEK_")))
+    near = {name: get_close_matches(name, known, 1, cutoff=0.9) for name in ours}
+    return [f"{name}: nothing reads this variable; did you mean {like[0]}?" for name, like in near.items() if like]

@@ -14,6 +14,7 @@ from gateway.auth.endpoint import DiscoveredJwks, FetchError, Jwks
 from gateway.auth.key_source import read_verifying_keys
 from gateway.auth.keys import KeySetError
 from gateway.domain.errors import OperatorError, UpstreamError
+from gateway.ledger.postgres import PostgresStore
 from gateway.models import embedded
 from gateway.search import SearchProvider, SearchQuery, Shared
 from gateway.search.vendor_http import VendorHttp
@@ -55,6 +56,8 @@ def _ports(settings: Settings) -> Iterator[Finding]:
 
 
 def _trials(settings: Settings) -> Iterator[Awaitable[Finding]]:
+    if settings.database.url:
+        yield _database(settings.database.url)
     if settings.redis.url:
         yield _redis(settings.redis.url)
     if settings.deepseek.api_key:
@@ -114,6 +117,15 @@ async def _search(name: str, provider: SearchProvider) -> Finding:
     except (UpstreamError, OperatorError) as error:
         return Finding(False, f"search.{name}: {error.message}")
     return Finding(True, f"search.{name}: answered with {len(hits)} result{'' if len(hits) == 1 else 's'}")
+
+
+async def _database(url: str) -> Finding:
+    store = PostgresStore(url)
+    try:
+        store.disconnect(await asyncio.to_thread(store.connect))
+    except store.errors as error:
+        return Finding(False, f"database.url: {store.advice(error)}")
+    return Finding(True, "database.url: PostgreSQL answers")
 
 
 async def _redis(url: str) -> Finding:

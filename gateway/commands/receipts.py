@@ -1,4 +1,4 @@
-"""`gateway receipts`: lists, totals and exports what turns used and cost."""
+"""`gateway receipts`: lists, totals, exports and deletes what turns used and cost."""
 
 import argparse
 import csv
@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TextIO
 
+from gateway.commands import erasing
 from gateway.commands.table import write_table
 from gateway.domain.errors import OperatorError
 from gateway.domain.receipt import Receipt
 from gateway.domain.usage import Usage
 from gateway.ledger.reader import ReceiptReader, Total
-from gateway.settings import data_dir
+from gateway.settings import ConfigurationError, place_of_receipts
 
 NANO = 1_000_000_000
 _EMPTY = Receipt("", "", "", "", "", b"", "", "", Usage(), 0.0)
@@ -28,17 +29,30 @@ _TOTAL = (("by", "name", "turns", "running", "prompt", "cached", "output", "sear
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.description = "Lists the receipts of turns, newest first; the gateway may be running."
+    parser.description = (
+        "Lists the receipts of turns, newest first, or deletes a tenant's; gateways may be running."
+    )
+    parser.add_argument("act", nargs="?", choices=("list", "delete"), default="list", help="default: list")
     parser.add_argument("--tenant", help="only this tenant's")
     parser.add_argument("--limit", type=_positive, default=50, help="at most so many receipts (default: 50)")
     parser.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="default: table")
     parser.add_argument("--totals", action="store_true", help="sums by tenant, model and label, over all receipts")
+    parser.add_argument("--before", type=_date, help="delete: only receipts of before this day (2026-01-31, UTC)")
+    parser.add_argument("--yes", action="store_true", help="delete: do it; what is deleted does not come back")
     parser.add_argument("--data-dir", help="the gateway's data directory (default: GATEWAY_DATA_DIR, or .gateway)")
+    parser.add_argument("--config", help="the TOML file (GATEWAY_CONFIG), for [data] dir and [database] url")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was asked for; 1 when the receipts cannot be read."""
-    reader = ReceiptReader(data_dir(args.data_dir))
+    try:
+        directory, url = place_of_receipts(args.data_dir, args.config)
+    except ConfigurationError as error:
+        sys.stderr.write("".join(f"gateway receipts: {fault}\n" for fault in error.faults))
+        return 2
+    if args.act == "delete":
+        return erasing.run(directory, url, args.tenant, args.before, sure=args.yes)
+    reader = ReceiptReader(directory, url)
     try:
         if args.totals:
             write_totals(reader.totals(args.tenant), args.format, sys.stdout)
@@ -163,6 +177,13 @@ def _write_csv(rows: Sequence[dict[str, object]], names: Sequence[str], out: Tex
 def _cell(value: object) -> object:
     """Text that a spreadsheet would take for a formula is quoted with an apostrophe (OWASP, CSV injection)."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def _date(text: str) -> float:
+    try:
+        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC).timestamp()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write it like 2026-01-31") from error
 
 
 def _positive(text: str) -> int:
