@@ -60,6 +60,8 @@ def started(upstream: Upstream, folder: Path, workers: int = 1) -> Iterator[Chil
         "DEEPSEEK_API_KEY": "sk-measured",
         "DEEPSEEK_BASE_URL": upstream.url,
         "GATEWAY_WORKERS": str(workers),
+        # A measurement drives workers to their limit on purpose: all of its turns are to be answered in full.
+        "GATEWAY_OVERLOAD_ENABLED": "false",
         **upstream.trust,
     }
     with Child(command, cores()[0], folder / "gateway.log", environment) as child:
