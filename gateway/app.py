@@ -197,9 +197,8 @@ async def build_stations(
     if seat is not None:
         seat.lost = partial(bookkeeping.bury, ledger, limiter, observer.books)
     catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
-    health = Health(
-        catalogue, upstreams.breaker_rules(settings), upstreams.retry_rules(settings), observer.circuit_changed
-    )
+    rules = upstreams.breaker_rules(settings), upstreams.retry_rules(settings)
+    health = Health(catalogue, *rules, observer.circuit_changed)
     search = await searching.opened(settings, stack)
     memory = await stack.enter_async_context(caching.opened(settings, observer.cache))
     slots, ladder = await stack.enter_async_context(admitting.opened(settings, catalogue, observer.load, new_id))

@@ -40,6 +40,7 @@ class Metrics:
         model = ("model",)
 
         self.audit = AuditMetrics(self._registry)
+        self.cache = CacheMetrics(self._registry)
         self.books = BooksMetrics(self._registry)
         self.load = LoadMetrics(self._registry)
         # Turns
@@ -65,7 +66,21 @@ class Metrics:
         self._own_cost = counter(
             "gateway_own_cost_usd_total", "What calls to models cost that no tenant is charged for, in USD", model
         )
-        # Upstreams
+        self._add_upstreams()
+        self._add_failures()
+
+    def _add_failures(self) -> None:
+        counter = partial(Counter, registry=self._registry)
+        self._upstream_errors = counter(
+            "gateway_upstream_errors_total", "Calls to a model provider that failed", ("reason",)
+        )
+        self._refused = counter(
+            "gateway_refused_calls_total", "Calls refused before a turn began", ("method", "reason")
+        )
+        self._bugs = counter("gateway_internal_errors_total", "Calls that ended INTERNAL", ("method",))
+
+    def _add_upstreams(self) -> None:
+        counter = partial(Counter, registry=self._registry)
         self._attempts = counter(
             "gateway_upstream_attempts_total", "Calls to a model by their outcome", ("upstream", "outcome")
         )
@@ -78,15 +93,6 @@ class Metrics:
         self._oddities = counter(
             "gateway_upstream_oddities_total", "What upstreams sent that was put up with, by its kind", ("what",)
         )
-        self.cache = CacheMetrics(self._registry)
-        # What went wrong
-        self._upstream_errors = counter(
-            "gateway_upstream_errors_total", "Calls to a model provider that failed", ("reason",)
-        )
-        self._refused = counter(
-            "gateway_refused_calls_total", "Calls refused before a turn began", ("method", "reason")
-        )
-        self._bugs = counter("gateway_internal_errors_total", "Calls that ended INTERNAL", ("method",))
 
     def began(self) -> None:
         """A turn was let in."""
@@ -103,14 +109,12 @@ class Metrics:
         if record.first_output_s is not None:
             self._first_output.labels(model).observe(record.first_output_s)
             self._gap.labels(model).observe(record.longest_gap_s)
-        self._events.labels(model).inc(record.events)
-        self._batches.labels(model).inc(record.batches)
         for reason in record.upstream_failures:
             self._upstream_errors.labels(reason).inc()
-        self._count_usage(model, used.prompt_tokens - used.cached_prompt_tokens, "prompt")
-        self._count_usage(model, used.cached_prompt_tokens, "cached_prompt")
-        self._count_usage(model, used.completion_tokens - used.reasoning_tokens, "completion")
-        self._count_usage(model, used.reasoning_tokens, "reasoning")
+        if receipt.cache_level:
+            self.cache.recalled(receipt.cache_level)
+        else:
+            self._count_work(record)
         self._cost.labels(model).inc(used.cost_nano_usd * NANO)
         self._searches.inc(used.search_calls)
         if receipt.degraded:
@@ -147,6 +151,16 @@ class Metrics:
         if record.own_cost_nano_usd:
             self._own_cost.labels(record.model).inc(record.own_cost_nano_usd * NANO)
 
+    def _count_work(self, record: TurnRecord) -> None:
+        """What a model did for this turn alone."""
+        model, used = record.model, record.receipt.settled
+        self._events.labels(model).inc(record.events)
+        self._batches.labels(model).inc(record.batches)
+        self._count_usage(model, used.prompt_tokens - used.cached_prompt_tokens, "prompt")
+        self._count_usage(model, used.cached_prompt_tokens, "cached_prompt")
+        self._count_usage(model, used.completion_tokens - used.reasoning_tokens, "completion")
+        self._count_usage(model, used.reasoning_tokens, "reasoning")
+
     def _count_usage(self, model: str, amount: int, kind: str) -> None:
         if amount > 0:
             self._tokens.labels(model, kind).inc(amount)
@@ -157,6 +171,11 @@ class CacheMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
+        self._recalled = counter(
+            "gateway_recalled_turns_total",
+            "Turns without a call of their own, by where their answer was",
+            ("level",),
+        )
         self._hits = counter(
             "gateway_cache_hits_total", "Values found, by level and what they are", ("level", "kind")
         )
@@ -170,6 +189,10 @@ class CacheMetrics:
             "gateway_cache_lost_writes_total", "Values that could not be kept, and why", ("level", "reason")
         )
         self._held = Gauge("gateway_cache_bytes", "Bytes held now", ("level",), registry=registry)
+
+    def recalled(self, level: str) -> None:
+        """A turn was given an answer that was there, or being given."""
+        self._recalled.labels(level).inc()
 
     def hit(self, level: str, kind: str) -> None:
         """A value was found and used."""
