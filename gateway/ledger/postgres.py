@@ -34,6 +34,8 @@ _ADVICE = {
     "25006": "it is a read-only copy: give the URL of the primary (target_session_attrs=read-write)",
 }
 
+_WORDS = {"authentication failed": "28", "no pg_hba.conf entry": "28", "does not exist": "3D"}
+
 
 class PostgresStore:
     """Keeps the promise of `Store` with the database at `url`."""
@@ -107,6 +109,8 @@ class PostgresStore:
     def advice(self, error: Exception) -> str:
         """See `Store`."""
         state = getattr(error, "sqlstate", None) or ""
+        # A connection that was not made has no code.
+        state = state or next((code for words, code in _WORDS.items() if words in str(error)), "")
         known = next((said for code, said in _ADVICE.items() if state.startswith(code)), "")
         if not known and self.is_passing(error):
             known = "it cannot be reached: look whether it runs, and at the network in between"

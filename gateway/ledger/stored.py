@@ -33,7 +33,7 @@ from gateway.ledger.works import (
     spent_work,
     tenants_work,
 )
-from gateway.ledger.writer import Outcome, Terms, Writer, refused
+from gateway.ledger.writer import MOST_LATE, PATIENCE_S, Outcome, Terms, Writer, refused
 
 T = TypeVar("T")
 _GROUP = 512
@@ -52,17 +52,19 @@ async def open_ledger(
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
     max_waiting: int = 10_000,
     max_pages: int = 0,
+    max_late: int = MOST_LATE,
+    patience_s: float = PATIENCE_S,
 ) -> "StoredLedger":
     """Opens the books for writing: those in this directory, or those in the PostgreSQL database at `url`.
 
     `gateway` is an id that all workers of one gateway have in common ("" = it has no others): they share the
     directory, any other gateway is refused. `worker` is this process's own (a new one by default); it stands on
     the receipts that it opens. `max_waiting` bounds what waits for the thread,
-    `max_pages` a file (in pages of 4 KiB; 0 = no bound).
+    `max_pages` a file (in pages of 4 KiB; 0 = no bound); `max_late` and `patience_s` are those of `Terms`.
     Raises OperatorError(AUDIT_UNAVAILABLE) that names the database and what to do.
     """
     store: Store = PostgresStore(url) if url else SqliteStore(directory, synchronous, max_pages)
-    terms = Terms(worker or secrets.token_hex(8), now, ticks)
+    terms = Terms(worker or secrets.token_hex(8), now, ticks, max_late, patience_s)
     place = await asyncio.to_thread(lock, directory, gateway)
     try:
         writer = Writer(store, terms)

@@ -35,13 +35,15 @@ Outcome = object
 class Terms:
     """Who writes, by which clocks. `now`: seconds since the epoch; `ticks`: of a clock that does not go back.
 
-    At most `max_late` receipts wait in memory to be closed; older ones are left to whoever settles orphans.
+    At most `max_late` receipts wait in memory to be closed; older ones are left to whoever settles orphans. A
+    server that does not answer in `patience_s` seconds is given up.
     """
 
     worker: str
     now: Callable[[], float] = time.time
     ticks: Callable[[], float] = time.monotonic
     max_late: int = MOST_LATE
+    patience_s: float = PATIENCE_S
 
 
 class Writer:
@@ -67,7 +69,7 @@ class Writer:
 
     def write(self, group: Sequence[Work[object]]) -> list[Outcome]:
         """The answer to each, or an OperatorError: all in one transaction, or, if that fails, each in its own."""
-        self.overdue_at = self._terms.ticks() + max(PATIENCE_S, *(work.within_s for work in group))
+        self.overdue_at = self._terms.ticks() + max(self._terms.patience_s, *(work.within_s for work in group))
         try:
             self._write_late()
             session = self._connected()
@@ -84,7 +86,7 @@ class Writer:
 
     def tend(self) -> float:
         """Renews the lease and catches up on what is late; in how many seconds it wants to be called again."""
-        self.overdue_at = self._terms.ticks() + PATIENCE_S
+        self.overdue_at = self._terms.ticks() + self._terms.patience_s
         try:
             self._write_late()
             session = self._connected()
