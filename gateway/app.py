@@ -57,7 +57,6 @@ from gateway.settings import Settings
 from gateway.telemetry.http import MetricsPort
 from gateway.telemetry.logging import TurnLog
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.upstreams import UpstreamCollector
 from gateway.user_digests import user_ids, user_secret
 from gateway.workers.seat import Seat
 
@@ -104,7 +103,7 @@ class Observer(DoorObserver):
 
     def oddity(self, what: str, count: int) -> None:
         """An upstream's answer was odd in a way that was put up with."""
-        self._metrics.oddity(what, count)
+        self._metrics.upstreams.oddity(what, count)
 
     def circuit_changed(self, name: Name, state: State) -> None:
         """An upstream is asked no more, or again."""
@@ -131,7 +130,7 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         observer = Observer(metrics, log)
         stations = await build_stations(settings, observer, stack, seat)
         issuer = identity.own_issuer(settings, dev=dev)
-        metrics.watch(UpstreamCollector(stations.health.facts))
+        metrics.upstreams.watch(stations.health.facts)
         running = Running(settings.timers.end_margin_s)
         known = await stack.enter_async_context(identity.opened(settings, issuer, dev=dev, revoked=running.revoke))
         forwarding = auditing.forwarding(settings, new_id())
@@ -200,7 +199,6 @@ async def build_stations(
     rules = upstreams.breaker_rules(settings), upstreams.retry_rules(settings)
     health = Health(catalogue, *rules, observer.circuit_changed)
     search = await searching.opened(settings, stack)
-    memory = await stack.enter_async_context(caching.opened(settings, observer.cache))
     slots, ladder = await stack.enter_async_context(admitting.opened(settings, catalogue, observer.load, new_id))
     return Stations(
         catalogue=catalogue,
@@ -218,7 +216,7 @@ async def build_stations(
         broken_stream=BrokenStream(settings.billing.broken_stream),
         user_id=user_ids(ApiKeyFile(settings.data_dir).secret()),
         new_id=new_id,
-        memory=memory,
+        memory=await stack.enter_async_context(caching.opened(settings, observer.cache)),
         slots=slots,
         overload=ladder,
         count_text=metering.text_counter(settings),

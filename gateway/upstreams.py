@@ -8,6 +8,7 @@ from gateway.limits.pricing import ModelPrice, PriceBook, Rates
 from gateway.models import ModelCard, embedded
 from gateway.models.breaker import BreakerRules
 from gateway.models.catalogue import Catalogue, Endpoint, Served
+from gateway.models.health import Health, Told
 from gateway.models.openai_compatible import OpenAICompatible
 from gateway.models.profiles import PROFILES
 from gateway.models.retry import RetryRules
@@ -65,28 +66,24 @@ def routing_rules(settings: Settings) -> RoutingRules:
     )
 
 
-def retry_rules(settings: Settings) -> RetryRules:
-    """How often and how soon."""
+def health(settings: Settings, catalogue: Catalogue, told: Told) -> Health:
+    """How everything in the catalogue is doing; `told` hears of every circuit that changes."""
     section = settings.routing
-    return RetryRules(
+    retry = RetryRules(
         attempts=section.attempts,
         backoff_s=section.backoff_s,
         most_backoff_s=section.backoff_s * 10,
         budget=section.retry_budget,
         budget_floor=section.retry_budget / 2,
     )
-
-
-def breaker_rules(settings: Settings) -> BreakerRules:
-    """When to stop asking."""
-    section = settings.routing
-    return BreakerRules(
+    breaker = BreakerRules(
         failures=section.circuit_failures,
         open_s=section.circuit_open_s,
         most_open_s=section.circuit_open_s * 10,
         probe_s=section.probe_s,
         ramp_step_s=section.probe_s,
     )
+    return Health(catalogue, breaker, retry, told)
 
 
 def _endpoints(settings: Settings, name: str, observe: Observe) -> Iterator[Endpoint]:

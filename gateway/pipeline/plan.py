@@ -127,14 +127,12 @@ def held(
     """
     prompt = reserve_tokens(plan.estimated_tokens) + evidence_tokens
     most, ceiling = plan.generation.max_tokens, turn.limit.max_cost_nano_usd
-    start, end = span
     names = {route.card.name for route in plan.routes} if dearer else {plan.route.card.name}
 
     def cost_of(tokens: int) -> int:
-        return max(
-            hold_price(prompt, tokens, name, start=start, end=end, book=prices, searches=searches).cost_nano_usd
-            for name in names
-        )
+        when = {"start": span[0], "end": span[1]}
+        asked = (hold_price(prompt, tokens, name, **when, book=prices, searches=searches) for name in names)
+        return max(priced.cost_nano_usd for priced in asked)
 
     cost = cost_of(most)
     if 0 < ceiling < cost:

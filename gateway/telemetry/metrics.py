@@ -10,13 +10,13 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.registry import Collector
 
 from gateway.domain.errors import Reason
 from gateway.domain.record import TurnRecord
 from gateway.telemetry.audit import AuditMetrics
 from gateway.telemetry.books import BooksMetrics
 from gateway.telemetry.load import LoadMetrics
+from gateway.telemetry.upstreams import UpstreamMetrics
 
 FIRST_OUTPUT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 GAP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -43,6 +43,7 @@ class Metrics:
         self.cache = CacheMetrics(self._registry)
         self.books = BooksMetrics(self._registry)
         self.load = LoadMetrics(self._registry)
+        self.upstreams = UpstreamMetrics(self._registry)
         # Turns
         self._turns = counter(
             "gateway_turns_total", "Turns that ended; reason says why one failed", ("model", "finish", "reason")
@@ -63,10 +64,6 @@ class Metrics:
         self._tokens = counter("gateway_tokens_total", "Tokens charged, by kind", ("model", "kind"))
         self._cost = counter("gateway_cost_usd_total", "What tenants were charged, in USD", model)
         self._searches = counter("gateway_search_calls_total", "Search calls of turns that found something")
-        self._own_cost = counter(
-            "gateway_own_cost_usd_total", "What calls to models cost that no tenant is charged for, in USD", model
-        )
-        self._add_upstreams()
         self._add_failures()
 
     def _add_failures(self) -> None:
@@ -78,21 +75,6 @@ class Metrics:
             "gateway_refused_calls_total", "Calls refused before a turn began", ("method", "reason")
         )
         self._bugs = counter("gateway_internal_errors_total", "Calls that ended INTERNAL", ("method",))
-
-    def _add_upstreams(self) -> None:
-        counter = partial(Counter, registry=self._registry)
-        self._attempts = counter(
-            "gateway_upstream_attempts_total", "Calls to a model by their outcome", ("upstream", "outcome")
-        )
-        self._retries = counter(
-            "gateway_upstream_retries_total", "Calls made again after a failure before any output", ("upstream",)
-        )
-        self._rerouted = counter(
-            "gateway_rerouted_turns_total", "Turns that another place answered than comes first", ("reason",)
-        )
-        self._oddities = counter(
-            "gateway_upstream_oddities_total", "What upstreams sent that was put up with, by its kind", ("what",)
-        )
 
     def began(self) -> None:
         """A turn was let in."""
@@ -119,7 +101,7 @@ class Metrics:
         self._searches.inc(used.search_calls)
         if receipt.degraded:
             self._degraded.inc()
-        self._count_attempts(record)
+        self.upstreams.ended(record)
 
     def refused(self, method: str, reason: Reason) -> None:
         """A call was refused before its turn began."""
@@ -129,27 +111,9 @@ class Metrics:
         """A bug ended a call."""
         self._bugs.labels(method).inc()
 
-    def oddity(self, what: str, count: int) -> None:
-        """An upstream's answer was odd in a way that was put up with."""
-        self._oddities.labels(what).inc(count)
-
-    def watch(self, upstreams: Collector) -> None:
-        """Shows on every page how the upstreams are doing then."""
-        self._registry.register(upstreams)
-
     def page(self) -> bytes:
         """The text exposition of everything."""
         return generate_latest(self._registry)
-
-    def _count_attempts(self, record: TurnRecord) -> None:
-        for place, attempt in enumerate(record.attempts):
-            self._attempts.labels(attempt.upstream, attempt.outcome).inc()
-            if place:
-                self._retries.labels(attempt.upstream).inc()
-        if record.receipt.route_reason.startswith("standby"):
-            self._rerouted.labels(record.receipt.route_reason).inc()
-        if record.own_cost_nano_usd:
-            self._own_cost.labels(record.model).inc(record.own_cost_nano_usd * NANO)
 
     def _count_work(self, record: TurnRecord) -> None:
         """What a model did for this turn alone."""

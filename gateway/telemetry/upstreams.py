@@ -1,9 +1,13 @@
 """How the upstreams are doing, for an operator, as metrics that are made when they are asked for."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from gateway.domain.record import TurnRecord
 
 Facts = Mapping[str, str | int | float | bool]
 Standings = Callable[[], Iterable[Facts]]
@@ -11,7 +15,52 @@ Standings = Callable[[], Iterable[Facts]]
 others."""
 
 LABELS = ("upstream", "model", "key")
+NANO = 1e-9
 USABLE = {"closed": 1.0, "ramping": 0.5, "probing": 0.0, "open": 0.0}
+
+
+class UpstreamMetrics:
+    """Counts calls of models, by what became of them; a part of the one page of metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        counter = partial(Counter, registry=registry)
+        self._attempts = counter(
+            "gateway_upstream_attempts_total", "Calls to a model by their outcome", ("upstream", "outcome")
+        )
+        self._retries = counter(
+            "gateway_upstream_retries_total", "Calls made again after a failure before any output", ("upstream",)
+        )
+        self._rerouted = counter(
+            "gateway_rerouted_turns_total", "Turns that another place answered than comes first", ("reason",)
+        )
+        self._oddities = counter(
+            "gateway_upstream_oddities_total", "What upstreams sent that was put up with, by its kind", ("what",)
+        )
+        self._own_cost = counter(
+            "gateway_own_cost_usd_total",
+            "What calls to models cost that no tenant is charged for, in USD",
+            ("model",),
+        )
+
+    def ended(self, record: TurnRecord) -> None:
+        """A turn is settled."""
+        for place, attempt in enumerate(record.attempts):
+            self._attempts.labels(attempt.upstream, attempt.outcome).inc()
+            if place:
+                self._retries.labels(attempt.upstream).inc()
+        if record.receipt.route_reason.startswith("standby"):
+            self._rerouted.labels(record.receipt.route_reason).inc()
+        if record.own_cost_nano_usd:
+            self._own_cost.labels(record.model).inc(record.own_cost_nano_usd * NANO)
+
+    def oddity(self, what: str, count: int) -> None:
+        """An upstream's answer was odd in a way that was put up with."""
+        self._oddities.labels(what).inc(count)
+
+    def watch(self, standings: Standings) -> None:
+        """Shows on every page how the upstreams are doing then."""
+        self._registry.register(UpstreamCollector(standings))
 
 
 class UpstreamCollector(Collector):

@@ -16,6 +16,7 @@ ROOM_OF = {
     "v1": "stubs",
     "settings": "configuration",
     "sections": "configuration",
+    "upstream_sections": "configuration",
     "load_sections": "configuration",
     "trust": "configuration",
     "schema": "configuration",
@@ -25,6 +26,7 @@ ROOM_OF = {
     "searching": "app",
     "http_port": "app",
     "metering": "app",
+    "upstreams": "app",
     "bookkeeping": "app",
     "admitting": "app",
     "user_digests": "app",
@@ -89,6 +91,10 @@ PURE = {
     *(f"gateway/limits/{name}.py" for name in ("billing", "bucket", "estimate", "price_book", "pricing", "quota")),
     *(f"gateway/limits/{name}.py" for name in ("adaptive", "line", "slots")),
     *(f"gateway/models/{name}.py" for name in ("sse", "openai_wire", "http_head", "http_body", "catalogue")),
+    *(
+        f"gateway/models/{name}.py"
+        for name in ("breaker", "complexity", "health", "openai_request", "profiles", "retry", "routing")
+    ),
     *(
         f"gateway/search/{name}.py"
         for name in (
