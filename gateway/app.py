@@ -196,8 +196,7 @@ async def build_stations(
     if seat is not None:
         seat.lost = partial(bookkeeping.bury, ledger, limiter, observer.books)
     catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
-    rules = upstreams.breaker_rules(settings), upstreams.retry_rules(settings)
-    health = Health(catalogue, *rules, observer.circuit_changed)
+    health = upstreams.health(settings, catalogue, observer.circuit_changed)
     search = await searching.opened(settings, stack)
     slots, ladder = await stack.enter_async_context(admitting.opened(settings, catalogue, observer.load, new_id))
     return Stations(
