@@ -54,7 +54,9 @@ async def _outer_levels(settings: Settings) -> list[Level]:
     if settings.redis.url and settings.cache.redis:
         levels.append(RedisLevel(RedisStore(settings.redis.url, cluster=settings.redis.cluster)))
     if settings.cache.disk_mib:
-        disk = DiskLevel(settings.data_dir / "cache", settings.cache.disk_mib * MIB // settings.workers)
+        # Each worker keeps its part of the whole, and reads what the others wrote.
+        room = settings.cache.disk_mib * MIB // settings.workers
+        disk = DiskLevel(settings.data_dir / "cache", room, shared=settings.workers > 1)
         await disk.start()
         levels.append(disk)
     return levels

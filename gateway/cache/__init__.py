@@ -105,6 +105,11 @@ class Level(Protocol):
         """Its name on receipts and in metrics."""
         ...
 
+    @property
+    def held(self) -> int | None:
+        """How many bytes it holds; None where it cannot know."""
+        ...
+
     async def get(self, key: Key) -> bytes:
         """The value. Raises Miss."""
         ...

@@ -113,8 +113,7 @@ class Chain:
         except Miss as miss:
             self._observer.lost("memory", miss.reason)
         else:
-            self._observer.kept("memory", len(value))
-            self._observer.holds("memory", self._memory.held)
+            self._note_kept(self._memory, len(value))
         if not outer:
             return
         if len(self._writing) >= MOST_WRITING:
@@ -134,7 +133,12 @@ class Chain:
             except Miss as miss:
                 self._observer.lost(level.name, miss.reason)
             else:
-                self._observer.kept(level.name, len(sealed))
+                self._note_kept(level, len(sealed))
+
+    def _note_kept(self, level: Level, size: int) -> None:
+        self._observer.kept(level.name, size)
+        if level.held is not None:
+            self._observer.holds(level.name, level.held)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -33,8 +33,8 @@ T = TypeVar("T")
 class DiskLevel:
     """Keeps the promise of `Level` in a directory of its own, of at most `max_bytes`.
 
-    What lies there from before is found within a moment of the start. `now` is in seconds since the epoch, `ticks`
-    of a clock that does not go back.
+    `shared` says that other processes write there as well: then it looks for what it did not write itself. `now`
+    is in seconds since the epoch, `ticks` of a clock that does not go back.
     """
 
     name = "disk"
@@ -44,11 +44,13 @@ class DiskLevel:
         directory: Path,
         max_bytes: int,
         *,
+        shared: bool = False,
         now: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
         write: Callable[[int, bytes], int] = os.write,
     ) -> None:
         self._directory = directory
+        self._shared = shared
         self._index = DiskIndex(max_bytes)
         self._now = now
         self._ticks = ticks
@@ -71,7 +73,7 @@ class DiskLevel:
     async def get(self, key: Key) -> bytes:
         """The value."""
         name = _name(key)
-        if name not in self._index:
+        if name not in self._index and not self._shared:
             # What is not there costs no thread.
             raise Miss("absent")
         return await self._run(lambda: self._read(name))

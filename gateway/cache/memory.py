@@ -26,8 +26,12 @@ class MemoryLevel:
         self._max_bytes = max_bytes
         self._ticks = ticks
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
-        self.held = 0
+        self._held = 0
+
+    @property
+    def held(self) -> int:
         """What is held, in bytes."""
+        return self._held
 
     async def get(self, key: Key) -> bytes:
         """The value."""
@@ -55,8 +59,8 @@ class MemoryLevel:
             raise Miss("too_large")
         self._drop(key)
         self._entries[key] = _Entry(value, self._ticks() + ttl_s)
-        self.held += size
-        while self.held > self._max_bytes:
+        self._held += size
+        while self._held > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
     def forget(self, tenant: str) -> None:
@@ -70,4 +74,4 @@ class MemoryLevel:
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.held -= len(entry.value) + ENTRY_BYTES
+            self._held -= len(entry.value) + ENTRY_BYTES

@@ -12,6 +12,7 @@ class RedisLevel:
     """Keeps the promise of `Level`. Whatever lies in Redis is read only up to the size that it may have."""
 
     name = "redis"
+    held = None
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store

@@ -103,6 +103,7 @@ class TurnLog:
             finish=receipt.finish.name if receipt.finish else "",
             reason=receipt.reason,
             degraded=receipt.degraded,
+            cache=receipt.cache_level,
             prompt_tokens=used.prompt_tokens,
             completion_tokens=used.completion_tokens,
             searches=used.search_calls,

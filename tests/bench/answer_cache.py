@@ -1,4 +1,4 @@
-"""What an answer from the cache costs: how soon its first frame is there, from each level, and the CPU of it all."""
+"""What an answer from the cache costs: when its first frame is there, from each level, and the CPU of it all."""
 
 import gc
 import shutil

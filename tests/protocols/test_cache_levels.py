@@ -161,6 +161,19 @@ async def test_the_disk_survives_a_restart(tmp_path: Path) -> None:
     await second.aclose()
 
 
+async def test_processes_that_share_a_disk_read_each_others_values(tmp_path: Path) -> None:
+    """What one wrote the other finds; what one removed is a miss to the other."""
+    one, two = (DiskLevel(tmp_path, 2**20, shared=True) for _ in range(2))
+    for disk in (one, two):
+        await disk.start()
+    await one.put(key("a"), b"value", 60)
+    assert await two.get(key("a")) == b"value"
+    (tmp_path / key("a").digest[:2] / key("a").digest).unlink()
+    assert [await missed(disk.get(key("a"))) for disk in (one, two)] == ["absent", "absent"]
+    for disk in (one, two):
+        await disk.aclose()
+
+
 async def test_the_disk_keeps_to_its_size(tmp_path: Path) -> None:
     """The least recently used goes, also those from before the restart."""
     disk = DiskLevel(tmp_path, 5_000)

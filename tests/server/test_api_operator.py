@@ -118,6 +118,7 @@ def serving(folder: Path, upstream: str) -> Iterator[tuple[str, Path]]:
         **{name: text for name, text in os.environ.items() if not name.startswith(("GATEWAY_", "DEEPSEEK_"))},
         **{f"GATEWAY_{name}_ADDRESS": "127.0.0.1:0" for name in ("GRPC", "HTTP", "METRICS")},
         "GATEWAY_DATA_DIR": str(folder / "data"),
+        "GATEWAY_CACHE_ANSWERS": "false",
         "DEEPSEEK_API_KEY": KEY,
         "DEEPSEEK_BASE_URL": upstream,
     }

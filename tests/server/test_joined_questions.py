@@ -85,8 +85,7 @@ async def test_who_comes_late_hears_what_was_said(tmp_path: Path) -> None:
         assert len(house.upstream.exchanges) == 1
 
 
-@pytest.mark.parametrize("leaving", ["cancel", "deadline"])
-@pytest.mark.parametrize("said", [0, 1])
+@pytest.mark.parametrize(("leaving", "said"), [("cancel", 0), ("cancel", 1), ("deadline", 1)])
 async def test_a_leader_who_leaves_takes_nobody_along(tmp_path: Path, leaving: str, said: int) -> None:
     """Before the first word and after it: the stream goes on for the others, and one of them pays for the rest."""
     gate = asyncio.Event()

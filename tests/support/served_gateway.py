@@ -48,7 +48,10 @@ class Served:
 def served(
     folder: Path, *, environment: Mapping[str, str] | None = None, config: str = "", upstream: str = ""
 ) -> Iterator[Served]:
-    """The gateway, ready for calls; leaving drains it. `upstream` is the base URL of a stand-in for DeepSeek."""
+    """The gateway, ready for calls; leaving drains it. `upstream` is the base URL of a stand-in for DeepSeek.
+
+    Answers are neither kept nor joined unless the environment says so, so that asking twice asks the model twice.
+    """
     data_dir = folder / "data"
     command = [sys.executable, "-m", "gateway", "serve", "--dev"]
     if config:
@@ -61,6 +64,8 @@ def served(
         "GATEWAY_DATA_DIR": str(data_dir),
         "GATEWAY_GRPC_DRAIN_GRACE_S": "3",
         "GATEWAY_OVERLOAD_ENABLED": "false",
+        "GATEWAY_CACHE_ANSWERS": "false",
+        "GATEWAY_CACHE_JOIN": "false",
         **({"DEEPSEEK_API_KEY": "sk-test-key-of-nobody", "DEEPSEEK_BASE_URL": upstream} if upstream else {}),
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "DEEPSEEK_"))}
