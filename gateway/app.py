@@ -197,7 +197,8 @@ async def build_stations(
         seat.lost = partial(bookkeeping.bury, ledger, limiter, observer.books)
     catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
     health = upstreams.health(settings, catalogue, observer.circuit_changed)
-    search = await searching.opened(settings, stack)
+    memory = await stack.enter_async_context(caching.opened(settings, observer.cache))
+    search = await searching.opened(settings, stack, memory.cache)
     slots, ladder = await stack.enter_async_context(admitting.opened(settings, catalogue, observer.load, new_id))
     return Stations(
         catalogue=catalogue,
@@ -215,7 +216,7 @@ async def build_stations(
         broken_stream=BrokenStream(settings.billing.broken_stream),
         user_id=user_ids(ApiKeyFile(settings.data_dir).secret()),
         new_id=new_id,
-        memory=await stack.enter_async_context(caching.opened(settings, observer.cache)),
+        memory=memory,
         slots=slots,
         overload=ladder,
         count_text=metering.text_counter(settings),

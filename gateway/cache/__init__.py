@@ -24,6 +24,8 @@ class Kind(StrEnum):
     ANSWER = "answer"
     TURN = "turn"
     REASONING = "reasoning"
+    HITS = "hits"
+    PAGE = "page"
 
 
 @dataclass(frozen=True, slots=True)

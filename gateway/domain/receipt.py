@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from gateway.domain.events import Finish
 from gateway.domain.usage import Usage
 
+DECIDED, UNDECIDED = "search_decided", "search_undecided"
+"""The outcomes of a call that was no try to answer: it was to say whether and how to search."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -54,5 +57,6 @@ class Receipt:
     @property
     def may_run_again(self) -> bool:
         """Whether the turn failed before it said or cost anything: under its own id it may be tried once more."""
-        said = self.settled.completion_tokens or any(a.usage.completion_tokens for a in self.attempts)
+        answering = (a for a in self.attempts if a.outcome not in (DECIDED, UNDECIDED))
+        said = self.settled.completion_tokens or any(a.usage.completion_tokens for a in answering)
         return self.finish is Finish.ERROR and not (said or self.settled.cost_nano_usd)

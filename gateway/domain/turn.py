@@ -194,6 +194,11 @@ class Turn:
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
+    def said(self) -> list[str]:
+        """The texts of the user's messages, oldest first; the last one is the question."""
+        return [m.text for m in self.messages if m.role is Role.USER]
+
+    @property
     def question(self) -> str:
         """The text of the last user message: what a search or an extractive answer is about."""
         return next((m.text for m in reversed(self.messages) if m.role is Role.USER), "")

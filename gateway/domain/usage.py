@@ -25,3 +25,16 @@ class Usage:
     tool_runs: int = 0
     cost_nano_usd: int = 0
     basis: UsageBasis = UsageBasis.NONE
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together; the basis stays this one's."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_prompt_tokens=self.cached_prompt_tokens + other.cached_prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            search_calls=self.search_calls + other.search_calls,
+            tool_runs=self.tool_runs + other.tool_runs,
+            cost_nano_usd=self.cost_nano_usd + other.cost_nano_usd,
+            basis=self.basis,
+        )

@@ -71,7 +71,7 @@ class Pipeline:
             )
         )
         self._checkpoints = Checkpoints(stations.ledger, stations.prices)
-        self._search = TurnSearch(stations.searcher, stations.count_text, stations.overload)
+        self._search = TurnSearch(stations, now)
         self._settling = Settling(
             Books(
                 stations.limiter,
@@ -217,7 +217,7 @@ class Pipeline:
             body_sha256=turn.body_sha256,
             request_id=visitor.call.request_id,
             model=plan.route.card.name,
-            reserved=reserved,
+            reserved=reserved.plus(self._search.held(turn, visitor, mode, (now, until))),
             created=now,
             labels={**visitor.tenant.labels, **turn.labels},
             broken_stream_policy=stations.broken_stream.value,

@@ -16,7 +16,7 @@ _NEVER_TAKEN = ("http_", "connect", "dns", "tls", "disconnected", "bad_http", "e
 def so_far(job: Job, prices: PriceBook) -> Usage:
     """What a running turn has used by our own count, with its price."""
     usage = job.counted()
-    return replace(usage, cost_nano_usd=_priced(job, usage, prices).cost_nano_usd)
+    return replace(usage, cost_nano_usd=_priced(job, usage, prices).cost_nano_usd).plus(job.deciding)
 
 
 def unbilled(job: Job, attempt: Attempt, cause: str, prices: PriceBook) -> Usage:
@@ -56,10 +56,12 @@ def closed_receipt(
     ending = ending_of(failure, job.received)
     usage = settle_usage(job.received.usage, job.counted(), job.receipt.reserved).usage
     usage = billed(ending, usage, job.received.output_events, policy)
-    priced = _priced(job, usage, prices, searched=ending is not Ending.FAILED_BEFORE_OUTPUT)
+    searched = ending is not Ending.FAILED_BEFORE_OUTPUT
+    priced = _priced(job, usage, prices, searched=searched)
+    settled = replace(usage, cost_nano_usd=priced.cost_nano_usd)
     return replace(
         job.closed(failure, now),
-        settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
+        settled=settled.plus(job.deciding) if searched else settled,
         price_entry=priced.entry,
         peak_price=priced.peak,
         broken_stream_policy=policy.value if ending is Ending.INTERRUPTED else "",

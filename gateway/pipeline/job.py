@@ -67,6 +67,7 @@ class Job:
     attempts: list[Attempt] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     searched: SearchTimes | None = None
+    deciding: Usage = field(default_factory=Usage)
     degraded: bool = False
     again: bool = False
     opened: bool = False

@@ -152,6 +152,11 @@ class Searcher(Protocol):
         """The providers there are, in order of preference."""
         ...
 
+    @property
+    def decide_model(self) -> str:
+        """The model that the operator chose to decide about searches; empty for the default model."""
+        ...
+
     def most_calls(self, options: SearchOptions, tenant: Tenant) -> Mapping[str, int]:
         """The most paid calls that one search with these options makes, by provider."""
         ...

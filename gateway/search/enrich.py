@@ -67,6 +67,7 @@ class Enricher:
         *,
         found: FreshCache[Sequence[Hit]] | None = None,
         ttl_s: float = 300.0,
+        decide_model: str = "",
     ) -> None:
         """`providers` in order of preference, by name; `timeout_s` is the default slice of a turn.
 
@@ -77,6 +78,7 @@ class Enricher:
         self._asking = Asking(self._providers, found or FreshCache(weight_of_hits))
         self._timeout_s = timeout_s
         self._ttl_s = ttl_s
+        self._decide_model = decide_model
         self._marker = marker
         self._now = now
 
@@ -84,6 +86,11 @@ class Enricher:
     def names(self) -> Collection[str]:
         """The providers there are, in order of preference."""
         return self._providers.keys()
+
+    @property
+    def decide_model(self) -> str:
+        """The model that the operator chose to decide about searches; empty for the default model."""
+        return self._decide_model
 
     def most_calls(self, options: SearchOptions, tenant: Tenant) -> Mapping[str, int]:
         """The most paid calls that one search with these options makes, by provider."""

@@ -1,7 +1,8 @@
 """What was fetched a moment ago, in memory: found again for a short time, and never fetched twice at once.
 
 Every key names its tenant, so nothing passes from one to another. Failures are not kept. The memory is bounded by
-a weight that its user gives (characters, say); the least recently used goes first.
+a weight that its user gives (characters, say); the least recently used goes first. What is not in memory may lie
+outside (`outer`), where other gateways leave it.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from gateway.search.outer import Outer
 
 T = TypeVar("T")
 
@@ -25,7 +28,7 @@ class _Kept(Generic[T]):
 
 @dataclass(slots=True)
 class _Flight(Generic[T]):
-    task: asyncio.Task[T]
+    task: asyncio.Task[tuple[T, bool]]
     waiting: int = 0
 
 
@@ -33,9 +36,14 @@ class FreshCache(Generic[T]):
     """One kind of thing; `weigh` says how much of the memory one of them takes."""
 
     def __init__(
-        self, weigh: Callable[[T], int], max_weight: int = MAX_WEIGHT, clock: Callable[[], float] = time.monotonic
+        self,
+        weigh: Callable[[T], int],
+        max_weight: int = MAX_WEIGHT,
+        clock: Callable[[], float] = time.monotonic,
+        outer: Outer[T] | None = None,
     ) -> None:
         self._weigh = weigh
+        self._outer = outer
         self._max_weight = max_weight
         self._clock = clock
         self._kept: OrderedDict[Hashable, _Kept[T]] = OrderedDict()
@@ -62,23 +70,27 @@ class FreshCache(Generic[T]):
             flight = self._flights[key] = _Flight(asyncio.ensure_future(self._made(key, ttl_s, make)))
         flight.waiting += 1
         try:
-            return await asyncio.shield(flight.task), joined
+            value, found = await asyncio.shield(flight.task)
+            return value, found or joined
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
                 self._flights.pop(key, None)
                 flight.task.cancel()
 
-    async def _made(self, key: Hashable, ttl_s: float, make: Callable[[], Awaitable[T]]) -> T:
+    async def _made(self, key: Hashable, ttl_s: float, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         task = asyncio.current_task()
         try:
-            value = await make()
+            found = await self._outer.find(key) if self._outer is not None else None
+            value, left_s = found or (await make(), ttl_s)
         finally:
             flight = self._flights.get(key)
             if flight is not None and flight.task is task:
                 del self._flights[key]
-        self._keep(key, _Kept(value, self._clock() + ttl_s, self._weigh(value)))
-        return value
+        self._keep(key, _Kept(value, self._clock() + min(left_s, ttl_s), self._weigh(value)))
+        if found is None and self._outer is not None:
+            await self._outer.keep(key, value, ttl_s)
+        return value, found is not None
 
     def _keep(self, key: Hashable, kept: _Kept[T]) -> None:
         self._drop(key)

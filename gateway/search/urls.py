@@ -28,6 +28,15 @@ def canonical_url(url: str) -> str:
     return f"//{host}{port}{path}" + (f"?{urlencode(sorted(query))}" if query else "")
 
 
+def is_web(url: str) -> bool:
+    """Whether an address is one of a web page."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in _DEFAULT_PORTS and bool(parts.netloc)
+
+
 def host_of(url: str) -> str:
     """The host of an address in lower case without its last dot; empty for an address that has none."""
     return (urlsplit(url).hostname or "").rstrip(".")

@@ -17,6 +17,7 @@ from gateway.domain.errors import OperatorError, Reason, UpstreamError
 from gateway.search import Hit, ProviderOptions, SearchQuery, Shared
 from gateway.search.exchange import MalformedReplyError, Page, VendorReply, VendorRequest
 from gateway.search.standing import Outcome, Standing, outcome_of, retry_after_s
+from gateway.search.urls import is_web
 
 MAX_PAGES = 5
 MAX_TEXT = 60_000
@@ -143,15 +144,6 @@ class Vendor:
             raise _failed(f"{self.name} sent a reply of another shape than documented") from None
         except VendorUnavailableError as error:
             raise _failed(f"{self.name}: {error}") from None
-
-
-def is_web(url: str) -> bool:
-    """Whether an address is one of a web page."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def need_key(options: ProviderOptions, name: str) -> None:

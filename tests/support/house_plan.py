@@ -99,7 +99,18 @@ PURE = {
         f"gateway/search/{name}.py"
         for name in (
             *("decide", "evidence", "citations", "support", "tokens", "egress", "exchange", "dates", "query_text"),
-            *("standing", "key_points", "best_passages", "layout_tables", "reader_frames", "links"),
+            *(
+                "calls",
+                "outcomes",
+                "wording",
+                "codec",
+                "standing",
+                "key_points",
+                "best_passages",
+                "layout_tables",
+                "reader_frames",
+                "links",
+            ),
         )
     ),
     *(f"gateway/server/{name}.py" for name in ("caller_address", "frames", "requests", "status")),

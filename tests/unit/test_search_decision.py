@@ -130,6 +130,25 @@ def test_a_bare_why_is_searched_only_with_something_before_it() -> None:
     assert decide("Why?", SearchMode.AUTO, ["Redis is single threaded"]).reason == "follow_up"
 
 
+@pytest.mark.parametrize(
+    ("question", "previous", "query"),
+    [
+        ("and in 2025?", ["What was Iceland's GDP in 2024?"], "and in 2025 Iceland's GDP"),
+        ("and in 2025?", ["What was Iceland's GDP in 2024?", "and in 2023?"], "and in 2025 Iceland's GDP"),
+        ("2025?", ["What was Iceland's GDP in 2024?", "thanks!"], "2025 Iceland's GDP"),
+        ("And Norway?", ["What was Iceland's GDP in 2024?"], "And Norway Iceland's GDP 2024"),
+        ("那2025年呢？", ["冰岛2024年的GDP是多少？"], "那2025年呢 冰岛 GDP"),
+        ("how many?", ["lakes of Finland"], "how many lakes Finland"),
+        ("which is bigger?", ["Compare Saimaa and Inari"], "which is bigger Compare Saimaa Inari"),
+        ("价格呢", ["特斯拉Model 3续航多少"], "价格呢 特斯拉 Model 3 续航"),
+    ],
+)
+def test_a_follow_up_searches_with_what_it_follows(question: str, previous: list[str], query: str) -> None:
+    """Back to the last question that stands alone; a year of its own takes the place of the years before it."""
+    decision = decide(question, SearchMode.AUTO, previous)
+    assert (decision.search, decision.query) == (True, query)
+
+
 def test_a_question_that_stands_alone_borrows_nothing() -> None:
     """Earlier messages do not leak into a question of its own."""
     assert decide("What is the capital of France?", SearchMode.AUTO, ["Tell me about Redis"]).query == (
