@@ -16,19 +16,21 @@ from gateway.auth.keys import KeySetError
 from gateway.domain.errors import OperatorError, UpstreamError
 from gateway.ledger.postgres import PostgresStore
 from gateway.models import embedded
+from gateway.models.profiles import PROFILES
 from gateway.search import SearchProvider, SearchQuery, Shared
 from gateway.search.vendor_http import VendorHttp
 from gateway.server.port import obstacle
 from gateway.settings import Settings
 from gateway.trust import TrustedIssuer
+from gateway.upstream_sections import Upstream
 
 TIMEOUT_S = 10.0
 QUERY = SearchQuery("inference gateway", max_results=1)
 KEY_ADVICE = {
-    401: "the key is not valid; set DEEPSEEK_API_KEY to another one",
+    401: "the key is not valid; give another one",
     402: "the account has no balance; top it up",
-    403: "the key may not list models; set DEEPSEEK_API_KEY to another one",
-    404: "there is no API here; check DEEPSEEK_BASE_URL",
+    403: "the key may not list models; give another one",
+    404: "there is no API here; check base_url",
 }
 
 
@@ -60,8 +62,9 @@ def _trials(settings: Settings) -> Iterator[Awaitable[Finding]]:
         yield _database(settings.database.url)
     if settings.redis.url:
         yield _redis(settings.redis.url)
-    if settings.deepseek.api_key:
-        yield _deepseek(settings.deepseek.base_url, settings.deepseek.api_key)
+    for upstream in settings.serving.upstreams.values():
+        for number, key in enumerate(upstream.keys or ("",), start=1):
+            yield _upstream(upstream, number, key)
     for issuer in settings.issuers:
         if issuer.signed and not issuer.jwks_file:
             yield _issuer(issuer)
@@ -80,21 +83,24 @@ async def _search_trials(settings: Settings, stack: AsyncExitStack) -> list[Awai
     return trials
 
 
-async def _deepseek(base_url: str, api_key: str) -> Finding:
+async def _upstream(upstream: Upstream, number: int, key: str) -> Finding:
     """The list of models costs nothing and needs the key."""
-    url = f"{base_url.rstrip('/')}/models"
+    url = f"{upstream.base_url.rstrip('/')}/models"
+    header = PROFILES[upstream.kind].key_header
+    headers = {header: f"Bearer {key}" if header == "Authorization" else key} if key else {}
+    who = f"{upstream.name} (key {number} of {len(upstream.keys)})" if len(upstream.keys) > 1 else upstream.name
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.get(url, headers={"Authorization": f"Bearer {api_key}"}, allow_redirects=False) as response,
+            session.get(url, headers=headers, allow_redirects=False) as response,
         ):
             status = response.status
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding(False, f"deepseek: no answer from {url} ({type(error).__name__}); check the network")
+        return Finding(False, f"{who}: no answer from {url} ({type(error).__name__}); check the network")
     if status == 200:
-        return Finding(True, f"deepseek: {url} takes the key")
-    return Finding(False, f"deepseek: {url} answered {status}: {KEY_ADVICE.get(status, 'try again later')}")
+        return Finding(True, f"{who}: {url} takes the key" if key else f"{who}: {url} answers")
+    return Finding(False, f"{who}: {url} answered {status}: {KEY_ADVICE.get(status, 'try again later')}")
 
 
 async def _issuer(issuer: TrustedIssuer) -> Finding:

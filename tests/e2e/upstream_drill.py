@@ -98,6 +98,8 @@ async def drill(seconds: float, rate: float, long_ones: int, folder: Path) -> Dr
         environment = {
             "GATEWAY_ROUTING_CIRCUIT_OPEN_S": str(seconds / 2),
             "GATEWAY_ROUTING_PROBE_S": str(min(1.0, seconds / 60)),
+            # All long answers shall run when the primary dies; slots would let them in a few at a time.
+            "GATEWAY_SLOTS_ENABLED": "false",
         }
         config = CONFIG.format(primary=first.url, standby=second.url)
         gateway = await stack.enter_async_context(running(folder, config=config, environment=environment))
