@@ -113,9 +113,7 @@ def _upstream(
     found: list[str] = []
     # Its variables are GATEWAY_UPSTREAM_<NAME>_KEY and so on, without the s of the table.
     read = read_table(UpstreamTable, table, environment, f"upstream.{name}", found)
-    faults += [
-        fault.replace("upstream.", "upstreams.", 1) if fault.startswith("upstream.") else fault for fault in found
-    ]
+    faults += [re.sub(r"^(\[?)upstream\.", r"\1upstreams.", fault) for fault in found]
     if not read.kind and not any(fault.startswith(f"{where}.kind") for fault in faults):
         faults.append(f"{where}.kind: missing; it is one of {', '.join(PROFILES)}")
     profile = PROFILES.get(read.kind)
