@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from gateway.cache import MAX_VALUE_BYTES, CacheObserver, Found, Key, Level, Miss
 from gateway.cache.memory import MemoryLevel
-from gateway.domain.errors import OperatorError
 from gateway.sealing import BrokenSeal, Label
 from gateway.sealing.salts import Salts
 from gateway.sealing.sealer import Sealer
@@ -78,8 +77,10 @@ class Chain:
         """Gives what is being written a moment, and closes every level."""
         if self._writing:
             await asyncio.wait(self._writing, timeout=LAST_WRITES_S)
-        for task in self._writing:
+        late = tuple(self._writing)
+        for task in late:
             task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         for level in (self._memory, *self._outer):
             await level.aclose()
 
@@ -147,8 +148,9 @@ class Chain:
 
     def _written(self, task: asyncio.Task[None]) -> None:
         self._writing.discard(task)
-        if not task.cancelled() and isinstance(task.exception(), OperatorError):
-            _log.warning("a value could not be kept: %s", task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("a value could not be kept", exc_info=error)
 
 
 def _label(key: Key) -> Label:

@@ -114,10 +114,11 @@ class Flight:
         """A listener goes; with the last one, the stream."""
         if listener not in self._listeners:
             return
-        paid_until_now = listener is self._listeners[0]
+        heard_all = self.over and listener.place >= self.said.end
+        paid_in_part = listener is self._listeners[0] and not heard_all
         self._listeners.remove(listener)
         if self._listeners:
-            if paid_until_now:
+            if paid_in_part:
                 self._paid = max(self._paid, listener.events)
                 self._listeners[0].sharing.paid_by_others = self._paid
             self._heard = max(other.events for other in self._listeners)

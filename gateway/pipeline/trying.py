@@ -149,7 +149,8 @@ class Trying:
             # Others may have opened the circuit in the meantime.
             begun = health.begin([route], time.perf_counter(), alone=False)
             if begun is not None:
-                budget.spend()
+                if job.sharing.level != JOINED:  # a listener who tries again mostly joins another's call
+                    budget.spend()
                 return begun
         return None
 
