@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # The files of tests are shared out over the cores; those of one file stay together, with the servers that they start.
 BESIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: help run test test-full check proto proto-check clients clients-check bench bench-search lock clean
+.PHONY: help run test test-full check proto proto-check clients clients-check bench bench-peers bench-search lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -68,8 +68,12 @@ clients-check: $(VENV)/.dev ## those stubs: as committed, for each language whos
 bench-search: $(VENV)/.dev ## measure the embedded search: quality and speed; ARGS=--losses shows what it missed
 	$(BIN)/python -m tests.bench.search_quality $(ARGS)
 
-bench: $(VENV)/.dev ## measure: side-by-side numbers, printed
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.dev ## measure, and hold the cost of an event against what is recorded; ARGS=--write
+	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench.guard
+
+bench-peers: $(VENV)/.dev ## measure beside the gateways that people would pick instead, which it installs; ARGS=--write
+	$(BIN)/python -m tests.bench.peers $(ARGS)
 
 lock: $(VENV)/.created ## resolve the dependencies anew; ARGS=--upgrade takes newer ones
 	$(PIP) install uv==$(UV_VERSION)

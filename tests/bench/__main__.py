@@ -14,7 +14,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import plan
+from tests.bench import goals, plan
+from tests.bench.inside_lines import inside_cells
 from tests.bench.machine import Bystanders, cores, facts
 from tests.bench.measures import Scene, Size
 from tests.bench.processes import REPOSITORY, Child
@@ -44,9 +45,10 @@ def main() -> int:
         if not args.only or "inside" in args.only:
             run_inside(inside, repeat)
     lines = [cells for row in chosen for cells in plan.cells(row, samples[row.name])]
-    lines += plan.inside_cells(inside) if inside else []
+    lines += inside_cells(inside) if inside else []
     others = [share for row in samples.values() for numbers in row.values() for share in numbers["others"]]
-    report = written(args, table(plan.HEADER, lines), others)
+    reached = table(goals.HEADER, goals.verdicts(samples))
+    report = written(args, f"{table(plan.HEADER, lines)}\n{reached}", others)
     print(f"\n{report}", end="")
     if args.write:
         page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Performance\n"

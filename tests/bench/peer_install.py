@@ -3,6 +3,7 @@
 Nothing of them enters the project's own environment. What cannot be had here says why, and the rest is measured.
 """
 
+import json
 import os
 import re
 import shutil
@@ -60,8 +61,14 @@ def from_pypi(folder: Path, pin: str) -> None:
 
 
 def from_npm(folder: Path, pin: str) -> None:
-    """Its modules, without the scripts that packages run when they are installed."""
-    _run(["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", pin])
+    """Its modules, without the scripts that packages run when they are installed.
+
+    What follows the first word of the pin holds a module of its own down to a version.
+    """
+    (name, version), *held = [word.rsplit("@", 1) for word in pin.split()]
+    package = {"private": True, "dependencies": {name: version}, "overrides": dict(held)}
+    (folder / "package.json").write_text(json.dumps(package), encoding="utf-8")
+    _run(["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"])
 
 
 def from_apt(folder: Path, pin: str) -> None:
@@ -98,7 +105,8 @@ RECIPES = {
     for recipe in (
         Recipe("nginx", "nginx nginx-common", from_apt, of_nginx),
         Recipe("smg", "smg==1.13.0", from_pypi, of_pin),
-        Recipe("Portkey", "@portkey-ai/gateway@1.15.2", from_npm, of_pin),
+        # With later versions of that module its streams end in HTTP 500: they keep the upstream's frozen headers.
+        Recipe("Portkey", "@portkey-ai/gateway@1.15.2 @hono/node-server@1.11.0", from_npm, of_pin),
         Recipe("LiteLLM", "litellm[proxy]==1.106.2 uvloop", from_pypi, of_pin),
         Recipe("Bifrost", "github.com/maximhq/bifrost/transports/bifrost-http@latest", from_go, of_pin),
     )

@@ -48,7 +48,7 @@ def paced(scene: Scene, streams: int) -> Numbers:
         cpu, sent = scene.cpu_s() - cpu, scene.upstream.stats().sent - sent
         heard = load.result()
     used = cpu / took
-    cost = cpu / sent if used < SATURATED else (scene.cpu_s() - whole) / heard["events"]
+    cost = cpu / sent if sent and used < SATURATED else (scene.cpu_s() - whole) / heard["events"]
     return {
         "cpu_us": cost * US,
         "delay_p50_ms": heard["delay_p50_ms"],

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from tests.bench.inside_lines import Line
 from tests.bench.leaving_measures import leaving
 from tests.bench.measures import (
     Measure,
@@ -15,21 +17,12 @@ from tests.bench.measures import (
     paced,
     plain_calls,
 )
+from tests.bench.scale_measures import capacity, flat, overload, workers
 from tests.bench.summary import ratio, with_range
-from tests.bench.targets import Start, bare, bridged, direct, ours
+from tests.bench.targets import Start, bare, bridged, crew, direct, ours
 
 Samples = dict[str, dict[str, list[float]]]
 """By target, then by number: one value for each repeat."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the table: a number of a measurement. `added` subtracts what the direct way takes."""
-
-    text: str
-    number: str
-    aim: str = ""
-    added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +45,29 @@ def _first_token_lines(streams: str, aim: str) -> tuple[Line, ...]:
 
 
 ROWS = (
-    Row(
-        "paced",
-        paced,
-        (ours, bare, direct),
-        (
-            Line("CPU per event, 300 streams, 30 ms gaps (µs)", "cpu_us", "≤ 60"),
-            Line("delay of an event, 300 streams, p50 (ms)", "delay_p50_ms"),
-            Line("delay of an event, 300 streams, p99 (ms)", "delay_p99_ms"),
-        ),
+    *(
+        Row(
+            name,
+            partial(paced, streams=streams),
+            (ours, bare, direct),
+            (
+                Line(f"CPU per event, {told}, 30 ms gaps (µs)", "cpu_us", aim),
+                Line(f"added delay of an event, {told}, p50 (ms)", "delay_p50_ms", waits[0], added=True),
+                Line(f"added delay of an event, {told}, p99 (ms)", "delay_p99_ms", waits[1], added=True),
+            ),
+        )
+        for name, streams, told, aim, waits in (
+            ("paced", 500, "500 streams", "≤ 40", ("≤ 0.5", "≤ 3")),
+            ("paced-100", 100, "100 streams", "", ("", "")),
+            ("paced-1", 1, "one stream", "", ("", "")),
+        )
     ),
     Row(
         "burst",
         burst,
         (ours, bare),
         (
-            Line("CPU per event, answers of 200 at once, 16 streams (µs)", "cpu_us", "≤ 8"),
+            Line("CPU per event, answers of 200 at once, 16 streams (µs)", "cpu_us", "≤ 3.5"),
             Line("events per second on one core, the same", "events_per_s"),
         ),
     ),
@@ -75,11 +75,18 @@ ROWS = (
         "long-burst",
         long_burst,
         (ours, bare),
-        (Line("CPU per event, 200 at once each 100 ms, 16 long streams (µs)", "cpu_us", "≤ 8"),),
+        (Line("CPU per event, 200 at once each 100 ms, 16 long streams (µs)", "cpu_us", "≤ 3.5"),),
     ),
-    Row("first-token", first_token, (ours, bare, direct), _first_token_lines("one stream", "< 1.5")),
+    Row("first-token", first_token, (ours, bare, direct), _first_token_lines("one stream", "≤ 0.9")),
     Row(
         "first-token-among", first_token_among, (ours, bare, direct), _first_token_lines("100 others running", "")
+    ),
+    Row(
+        "first-token-among-500",
+        partial(first_token_among, streams=500),
+        (ours, bare, direct),
+        _first_token_lines("500 others running", ""),
+        long=True,
     ),
     Row(
         "paced-http",
@@ -113,10 +120,68 @@ ROWS = (
         (ours, bare),
         (
             Line("memory, idle (MiB)", "idle_mib", "≤ 100"),
-            Line("memory per open stream, 300 open (KiB)", "at_300_kib_each", "≤ 60"),
-            Line("memory per open stream, 1,000 open (KiB)", "at_1000_kib_each", "≤ 60"),
-            Line("memory, 1,000 open streams (MiB)", "at_1000_mib"),
+            Line("memory, 500 open streams (MiB)", "at_500_mib", "≤ 130"),
+            Line("memory, 2,000 open streams (MiB)", "at_2000_mib", "≤ 210"),
+            Line("memory per open stream, 2,000 open (KiB)", "at_2000_kib_each", "≤ 58.6"),
         ),
+    ),
+    Row(
+        "capacity",
+        capacity,
+        (ours, bare),
+        (
+            Line("events per second on one core, none waiting longer than 250 ms", "events_per_s"),
+            Line("streams that makes, one event each 30 ms", "streams"),
+        ),
+    ),
+    Row(
+        "overload",
+        overload,
+        (ours,),
+        (
+            Line("twice the saturation load: streams", "streams"),
+            Line("twice the saturation load: delay of an event, p50 (ms)", "p50_ms"),
+            Line("twice the saturation load: delay of an event, p99 (ms)", "p99_ms"),
+            Line("twice the saturation load: longest delay (ms)", "max_ms", "≤ 250"),
+            Line("twice the saturation load: events in one frame", "per_frame"),
+            Line("twice the saturation load: streams not whole to the byte", "broken", "0"),
+        ),
+    ),
+    Row(
+        "flat",
+        flat,
+        (ours,),
+        (
+            *(
+                Line(f"CPU per event, 3,333 a second over {streams:,} streams (µs)", f"event_{streams}_us")
+                for streams in (10, 100, 500, 2000)
+            ),
+            Line("the largest of these above the smallest (%)", "event_spread", "≤ 15"),
+            Line("CPU per call beside 10 open streams (µs)", "call_10_us"),
+            Line("CPU per call beside 2,000 open streams (µs)", "call_2000_us"),
+            Line("growth of that (%)", "call_growth", "≤ 15"),
+        ),
+    ),
+    *(
+        Row(
+            name,
+            workers,
+            (crew(count),),
+            (
+                Line(f"{told} on one core: CPU per event, 480 streams (µs)", "cpu_us", aim),
+                *(
+                    (Line(f"{told}: the largest share of 16 connections (%)", "largest_share", share),)
+                    if aim
+                    else ()
+                ),
+            ),
+            long=count > 2,
+        )
+        for name, count, told, aim, share in (
+            ("one-worker", 1, "one worker", "", ""),
+            ("two-workers", 2, "two workers", "≤ 1.15 × one's", "≤ 60"),
+            ("four-workers", 4, "four workers", "≤ 1.15 × one's", ""),
+        )
     ),
     Row(
         "leaving",
@@ -154,41 +219,10 @@ ROWS = (
         "memory-tls",
         memory,
         (ours,),
-        (Line("memory per open stream, 1,000 open, upstream by TLS (KiB)", "at_1000_kib_each", "≤ 60"),),
+        (Line("memory per open stream, 2,000 open, upstream by TLS (KiB)", "at_2000_kib_each", "≤ 58.6"),),
         long=True,
         tls=True,
     ),
-)
-
-INSIDE = (
-    Line("CPU per admission: reserve and settle, every limit set (µs)", "decision_us"),
-    Line("admissions per second on one core", "decisions_per_s"),
-    Line("CPU per admission through Redis: reserve and settle (µs)", "shared_decision_us"),
-    Line("admissions per second on one core through Redis", "shared_decisions_per_s"),
-    Line("added to a turn by Redis, p50 (ms)", "shared_wait_p50_ms"),
-    Line("added to a turn by Redis, p99 (ms)", "shared_wait_p99_ms"),
-    *(
-        Line(f"CPU per {kind} {when} (µs)", f"{name}_{number}_us")
-        for kind, name in (
-            ("RS256 token", "RS256"),
-            ("ES256 token", "ES256"),
-            ("EdDSA token", "EdDSA"),
-            ("API key", "api_key"),
-        )
-        for when, number in (("seen first", "first"), ("seen again", "again"))
-    ),
-    Line("kept answer of 1,000 tokens, first frame, from memory, p50 (ms)", "hit_memory_p50_ms", "≤ 1"),
-    Line("the same, p99 (ms)", "hit_memory_p99_ms"),
-    *(
-        Line(f"first frame from {level}, {state}, {place} (ms)", f"hit_{level}_{state}_{place}_ms", aim)
-        for level, most in (("redis", "≤ 2"), ("disk", "≤ 3"))
-        for state in ("cold", "warm")
-        for place, aim in (("p50", most), ("p99", ""))
-    ),
-    Line("CPU of the whole replay (ms)", "hit_replay_cpu_ms", "< 5"),
-    Line("CPU of a look that finds nothing (µs)", "cache_miss_cpu_us"),
-    Line("embedded search, p50 (ms)", "search_p50_ms"),
-    Line("embedded search, p99 (ms)", "search_p99_ms"),
 )
 
 HEADER = ("measured", "aim", "gateway", "bare loop", "ratio", "direct")
@@ -197,15 +231,6 @@ HEADER = ("measured", "aim", "gateway", "bare loop", "ratio", "direct")
 def cells(row: Row, samples: Samples) -> list[list[str]]:
     """The lines of a row, filled."""
     return [_cells(line, lambda target, line=line: _values(line, target, samples)) for line in row.lines]
-
-
-def inside_cells(numbers: dict[str, list[float]]) -> list[list[str]]:
-    """The lines of what runs without a server."""
-    return [
-        [line.text, line.aim, with_range(numbers[line.number]), "", "", ""]
-        for line in INSIDE
-        if line.number in numbers
-    ]
 
 
 def _cells(line: Line, values: Callable[[str], list[float]]) -> list[str]:

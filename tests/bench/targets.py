@@ -4,7 +4,7 @@ A target is one more function here: it starts something on the measured core and
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,8 @@ address = "127.0.0.1:0"
 address = "127.0.0.1:0"
 [metrics]
 address = "127.0.0.1:0"
+[slots]
+calls_at_once = ["deepseek-flash=10000"]
 [tenant_defaults.limits]
 requests_per_minute = 1000000000
 tokens_per_minute = 1000000000000
@@ -50,11 +52,14 @@ Start = Callable[[Upstream, Path], "contextmanager[Target]"]
 
 
 @contextmanager
-def started(upstream: Upstream, folder: Path, workers: int = 1) -> Iterator[Child]:
-    """`gateway serve --dev` with everything on: token, limits, receipt, metrics, a log line per turn."""
+def started(upstream: Upstream, folder: Path, workers: int = 1, under: Sequence[str] = ()) -> Iterator[Child]:
+    """`gateway serve --dev` with everything on: token, limits, receipt, metrics, a log line per turn.
+
+    `under` is a program that runs it and watches.
+    """
     data, config = folder / "data", folder / "gateway.toml"
     config.write_text(CONFIG, encoding="utf-8")
-    command = [sys.executable, "-m", "gateway", "serve", "--dev", "--config", str(config)]
+    command = [*under, sys.executable, "-m", "gateway", "serve", "--dev", "--config", str(config)]
     environment = {
         "GATEWAY_DATA_DIR": str(data),
         "DEEPSEEK_API_KEY": "sk-measured",
@@ -69,9 +74,9 @@ def started(upstream: Upstream, folder: Path, workers: int = 1) -> Iterator[Chil
 
 
 @contextmanager
-def ours(upstream: Upstream, folder: Path, workers: int = 1) -> Iterator[Target]:
+def ours(upstream: Upstream, folder: Path, workers: int = 1, under: Sequence[str] = ()) -> Iterator[Target]:
     """Our gateway, asked by gRPC."""
-    with started(upstream, folder, workers) as child:
+    with started(upstream, folder, workers, under) as child:
         port = child.expect_log(r'"grpc_port": ?(\d+)')[1]
         credential = (folder / "data" / "dev-token").read_text(encoding="utf-8").strip()
         yield Target("gateway", child.pid, f"127.0.0.1:{port}", "grpc", credential)
@@ -92,9 +97,10 @@ def bridged(upstream: Upstream, folder: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def bare(upstream: Upstream, folder: Path) -> Iterator[Target]:
+def bare(upstream: Upstream, folder: Path, under: Sequence[str] = ()) -> Iterator[Target]:
     """The reference loop."""
-    with Child.module("bare", upstream.url, cores=cores()[0], log=folder / "bare.log") as child:
+    command = [*under, sys.executable, "-m", "tests.bench.bare", upstream.url]
+    with Child(command, cores()[0], folder / "bare.log") as child:
         port = child.expect(r"ready (\d+)")[1]
         yield Target("bare loop", child.pid, f"127.0.0.1:{port}", "grpc", "nobody")
 

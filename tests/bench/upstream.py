@@ -2,8 +2,8 @@
 
 `python -m tests.bench.upstream [certificate key]` prints `ready PORT`. What it sends stands in each request's
 prompt (`script.py`). `GET /stats` tells how many events were sent, how many streams are open, when named ones lost
-their connection, and the SHA-256 of the text that each of those was sent. Every other GET is answered with the list
-of models, which some gateways ask for.
+their connection, and the SHA-256 of the text each of those was sent. Every other GET is answered with the list of
+models, which some gateways ask for.
 """
 
 import asyncio

@@ -4,7 +4,11 @@ import json
 
 import pytest
 
-from tests.bench import plan, summary
+from tests.bench import guard, plan, summary
+from tests.bench.goals import GOALS, Goal, verdicts
+from tests.bench.peer_install import RECIPES, of_pin
+from tests.bench.peer_table import Found, rows
+from tests.bench.peer_targets import STARTS
 from tests.bench.script import EVENT_BYTES, Body, Script, read_script, stamps
 
 
@@ -96,7 +100,7 @@ def test_what_is_added_is_held_against_the_direct_way_of_the_same_repeat() -> No
     numbers = {"gateway": [3.0, 2.0], "bare loop": [2.0, 1.5], "direct": [1.0, 1.0]}
     samples = {target: {"p50_ms": values, "p99_ms": values} for target, values in numbers.items()}
     _text, aim, gateway, reference, ratio, direct = plan.cells(row, samples)[0]
-    assert (aim, gateway, reference) == ("< 1.5", "1.50 (1.00–2.00)", "0.75 (0.50–1.00)")
+    assert (aim, gateway, reference) == ("≤ 0.9", "1.50 (1.00–2.00)", "0.75 (0.50–1.00)")
     assert (ratio, direct) == ("2.00", "1.00 (1.00–1.00)")
 
 
@@ -105,3 +109,63 @@ def test_every_row_has_a_name_of_its_own_and_something_to_show() -> None:
     names = [row.name for row in plan.ROWS]
     assert len(set(names)) == len(names)
     assert all(row.lines and row.starts for row in plan.ROWS)
+
+
+def test_a_goal_is_met_by_its_number_and_by_nothing_else() -> None:
+    """Below the limit, above it, beside another row, without the direct way, and not run at all."""
+    samples = {
+        "row": {"gateway": {"x": [3.0, 5.0, 4.0]}, "direct": {"x": [1.0, 1.0, 1.0]}},
+        "other": {"gateway": {"x": [2.0]}},
+    }
+    goals = (
+        Goal("at the limit", "row", "x", 4.0),
+        Goal("above it", "row", "x", 3.9),
+        Goal("added", "row", "x", 3.0, added=True),
+        Goal("a ratio", "row", "x", 1.9, beside="other"),
+        Goal("added to nothing", "other", "x", 9.0, added=True),
+        Goal("not run", "nowhere", "x", 9.0),
+    )
+    assert [line[2:] for line in verdicts(samples, goals)] == [
+        ["4.00", "met"],
+        ["4.00", "**not met**"],
+        ["3.00", "met"],
+        ["2.00", "**not met**"],
+        ["–", "not measured in this run"],
+        ["–", "not measured in this run"],
+    ]
+
+
+def test_every_goal_names_a_number_that_is_measured() -> None:
+    """A goal of a row that nobody runs would never be missed."""
+    measured = {(row.name, line.number) for row in plan.ROWS for line in row.lines}
+    assert {(goal.row, goal.number) for goal in GOALS} <= measured
+    assert {goal.beside for goal in GOALS} <= {"", *(row.name for row in plan.ROWS)}
+
+
+def test_the_guard_sees_growth_of_more_than_a_quarter() -> None:
+    """A quarter is let pass, more is not; and the committed ratios are those of the things it measures."""
+    recorded = {"a": 1.0, "b": 2.0}
+    assert guard.grown({"a": 1.25, "b": 2.51}, recorded) == ["b"]
+    assert set(json.loads(guard.RECORDED.read_text())) == {"paced event", "burst of 200", "plain call"}
+
+
+def test_peers_stand_side_by_side_and_what_is_added_is_beside_the_direct_way() -> None:
+    """A saturated one is called so, a missing number is a dash, and the direct way has no column."""
+    found = {
+        "direct": Found("", {"first_p50_ms": [0.5, 0.5]}),
+        "a": Found("1.0", {"first_p50_ms": [1.5, 2.5], "paced_100_cpu_us": [600.0], "paced_100_used": [0.99]}),
+        "b": Found("2.0"),
+    }
+    header, lines = rows(found)
+    assert header == ["measured", "a 1.0", "b 2.0"]
+    assert lines == [
+        ["added to the first token, one stream, p50 (ms)", "1.50 (1.00–2.00)", "–"],
+        ["CPU per event, 100 paced streams (µs)", "600 saturated", "–"],
+    ]
+
+
+def test_every_peer_is_pinned_and_can_be_started() -> None:
+    """Bifrost alone has no version here: its module is asked for by name where Go is."""
+    assert RECIPES.keys() == STARTS.keys()
+    pins = {name: of_pin(guard.RECORDED, recipe.pin) for name, recipe in RECIPES.items()}
+    assert pins["smg"] == "1.13.0" and pins["Portkey"] == "1.15.2" and pins["LiteLLM"] == "1.106.2"
