@@ -171,7 +171,7 @@ async def operators_port(
 ) -> int:
     """The port of metrics and readiness, open, 0 where there is none; with a seat it is the parent's."""
     if seat is not None:
-        seat.page, seat.ready = metrics.page, ready
+        seat.page, seat.ready, seat.standings = metrics.page, ready, health.facts
         await seat.may_listen()
         return seat.place.metrics_port
     if not settings.metrics.address:

@@ -48,7 +48,7 @@ async def _supervised(
     loaded: Settings, args: argparse.Namespace, grpc_port: int, http_port: int, inside: str
 ) -> int:
     crew = Crew(Desk(MemoryLimiter()))
-    port = OperatorPort(crew.page, crew.ready)
+    port = OperatorPort(crew.page, crew.upstreams, crew.ready)
     metrics_port = await _listening(port, loaded.metrics.address) if loaded.metrics.address else 0
     words = (*(("--dev",) if args.dev else ()), *(("--config", args.config) if args.config else ()))
     terms = Terms(

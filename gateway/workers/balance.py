@@ -23,7 +23,7 @@ from functools import partial
 from gateway.workers.steering import aimed, program, removed
 
 ATTACH_REUSEPORT_CBPF = 51  # asm-generic/socket.h
-RUSH_S = 0.001
+RUSH_S = 0.0005
 
 
 @dataclass(slots=True)

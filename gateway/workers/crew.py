@@ -1,6 +1,7 @@
 """All workers of one gateway: who sits where, what they share, and what they say together."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ class Crew:
 
     async def page(self) -> str:
         """The metrics of all workers, those that are dead included."""
-        pages = await asyncio.gather(*(worker.ask_page() for worker in self.workers.values()))
+        pages = await asyncio.gather(*(worker.metrics() for worker in self.workers.values()))
         counts = self._balance.counts
         standings = [
             Standing(str(number), resident_bytes(worker.pid), counts.get(number, worker.connections))
@@ -87,6 +88,17 @@ class Crew:
         ]
         serving = sum(worker.is_listening for worker in self.workers.values())
         return merged([self._past, *pages]) + own_page(standings, serving, self.restarts)
+
+    async def upstreams(self) -> str:
+        """How every worker's upstreams are doing, as JSON."""
+        workers = sorted(self.workers.items())
+        told = await asyncio.gather(*(worker.upstreams() for _, worker in workers))
+        named = [
+            {"worker": number, **facts}
+            for (number, _), all_of in zip(workers, told, strict=True)
+            for facts in all_of
+        ]
+        return json.dumps({"upstreams": named})
 
     async def keep_pages(self) -> None:
         """Looks at the metrics now and then, so that what a worker counted outlives it, but for seconds."""

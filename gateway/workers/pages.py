@@ -1,7 +1,7 @@
 """Pages of metrics of several workers as one page (text exposition 0.0.4). Pure.
 
 Counters and histograms are added up. So are gauges, which count what is there, but for those whose name says that
-they are a state, a proportion or a limit: of them the largest is told.
+they are a state, a duration or a limit: of them the largest is told, and the smallest of what may be usable.
 
 What the parent knows beside that: `gateway_workers` (that take calls), `gateway_worker_restarts_total`, and for
 each worker `gateway_worker_resident_memory_bytes` and `gateway_worker_connections`.
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 LARGEST = ("_level", "_limit", "_ratio", "_seconds", "_state")
+SMALLEST = ("_usable",)
 
 
 @dataclass(slots=True)
@@ -82,9 +83,12 @@ def _add(page: str, families: dict[str, _Family]) -> None:
                 family.head.append(line)
         elif line:
             series, _, value = line.rpartition(" ")
-            amount, standing = float(value), family.samples.get(series, 0.0)
-            largest = family.kind == "gauge" and name.endswith(LARGEST)
-            family.samples[series] = max(standing, amount) if largest else standing + amount
+            amount, standing = float(value), family.samples.get(series)
+            if standing is not None and family.kind == "gauge" and name.endswith(LARGEST + SMALLEST):
+                amount = min(standing, amount) if name.endswith(SMALLEST) else max(standing, amount)
+            elif standing is not None:
+                amount += standing
+            family.samples[series] = amount
 
 
 def _page(families: dict[str, _Family]) -> str:

@@ -1,10 +1,11 @@
-"""The operator's port of a gateway with several workers: `/metrics` of all of them, `/healthz` and `/readyz`."""
+"""The operator's port of several workers: `/metrics` and `/upstreams` of all of them, `/healthz`, `/readyz`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+JSON_TYPE = "application/json; charset=utf-8"
 REQUEST_S = 5.0
 MOST_HEAD_BYTES = 16_384
 _STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
@@ -13,8 +14,15 @@ _STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not All
 class OperatorPort:
     """Answers GET and HEAD, one request a connection: those who ask here ask every few seconds."""
 
-    def __init__(self, page: Callable[[], Awaitable[str]], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        page: Callable[[], Awaitable[str]],
+        upstreams: Callable[[], Awaitable[str]],
+        ready: Callable[[], bool],
+    ) -> None:
+        """`page` are the metrics, `upstreams` is JSON."""
         self._page = page
+        self._upstreams = upstreams
         self._ready = ready
         self._server: asyncio.Server | None = None
 
@@ -49,6 +57,8 @@ class OperatorPort:
         match path:
             case "/metrics":
                 return _response(200, await self._page(), METRICS_TYPE, with_body=with_body)
+            case "/upstreams":
+                return _response(200, await self._upstreams(), JSON_TYPE, with_body=with_body)
             case "/healthz":
                 return _response(200, "ok\n", with_body=with_body)
             case "/readyz":

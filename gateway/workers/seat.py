@@ -1,7 +1,7 @@
 """A worker's end of the wire to its parent: what it was told at its start, and what it hears and says later.
 
-The parent says: `seat …` (the fields of `Place`, first of all), `listen`, `open`, `page ID`, `answer ID WORDS`,
-`lost WORKER`. The worker says: `prepared`, `listening` (copies of its sockets are on the second wire),
+The parent says: `seat …` (the fields of `Place`, first of all), `listen`, `open`, `page ID WHICH`, `answer ID
+WORDS`, `lost WORKER`. The worker says: `prepared`, `listening` (copies of its sockets are on the second wire),
 `state CONNECTIONS READY`, `page ID TEXT`, `ask ID WORDS`, `draining`.
 """
 
@@ -9,7 +9,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +50,7 @@ class Seat:
         self.place = place
         self.page: Callable[[], bytes] = lambda: b""
         self.ready: Callable[[], bool] = lambda: False
+        self.standings: Callable[[], Iterable[Mapping[str, object]]] = tuple
         self.lost: Callable[[str], Coroutine[None, None, None]] | None = None
         self._burying: set[asyncio.Task[None]] = set()
         self._wire = wire
@@ -127,7 +128,9 @@ class Seat:
                 waiting = self._questions.get(number)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
-            case ["page", number]:
+            case ["page", number, "upstreams"]:
+                self._say("page", number, json.dumps([dict(facts) for facts in self.standings()]))
+            case ["page", number, _]:
                 self._say("page", number, self.page().decode())
             case ["lost", str(worker)] if self.lost is not None:
                 task = asyncio.get_running_loop().create_task(self.lost(worker))

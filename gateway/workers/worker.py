@@ -1,6 +1,7 @@
 """One worker process as its parent sees it, from its start to its end."""
 
 import asyncio
+import json
 import secrets
 import socket
 import sys
@@ -100,19 +101,31 @@ class Worker:
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
-    async def ask_page(self) -> str:
+    async def metrics(self) -> str:
         """Its metrics now, or those it told last where it does not answer in time."""
+        self.page = await self._page("metrics") or self.page
+        return self.page
+
+    async def upstreams(self) -> list[dict[str, object]]:
+        """How its upstreams are doing; nothing where it does not answer in time."""
+        standings: list[dict[str, object]] = json.loads(await self._page("upstreams") or "[]")
+        return standings
+
+    async def _page(self, which: str) -> str:
         if self._channel is None or not self._channel.is_open:
-            return self.page
+            return ""
         self._asked += 1
         number, loop = self._asked, asyncio.get_running_loop()
-        waiting = self._pages[number] = loop.create_future()
-        self.say("page", number)
-        with suppress(TimeoutError):
+        waiting: asyncio.Future[str] = loop.create_future()
+        self._pages[number] = waiting
+        self.say("page", number, which)
+        try:
             async with asyncio.timeout(PAGE_S):
-                self.page = await waiting
-        self._pages.pop(number, None)
-        return self.page
+                return await waiting
+        except TimeoutError:
+            return ""
+        finally:
+            self._pages.pop(number, None)
 
     def close(self) -> None:
         """Closes this end of the wires."""
@@ -158,6 +171,6 @@ class Worker:
     def _gone(self) -> None:
         for waiting in self._pages.values():
             if not waiting.done():
-                waiting.set_result(self.page)
+                waiting.set_result("")
         self.is_listening = False
         self._told(self)

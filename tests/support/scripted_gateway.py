@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import deepseek_pb2
 import deepseek_pb2_grpc
@@ -191,6 +192,10 @@ async def scripted_gateway(gateway: ScriptedGateway | None = None) -> AsyncItera
     search_pb2_grpc.add_SearchServicer_to_server(gateway, server)
     account_pb2_grpc.add_AccountServicer_to_server(gateway, server)
     deepseek_pb2_grpc.add_DeepSeekServicer_to_server(gateway, server)
+    # The client looks at the health of a server before it calls it.
+    standing = health.aio.HealthServicer()
+    await standing.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(standing, server)
     gateway.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:

@@ -14,6 +14,7 @@ NETWORK = 0xFFF00000
 IPV4, IPV6 = 0x45, 0x60
 COUNTER = "# HELP calls_total Calls\n# TYPE calls_total counter\n"
 GAUGE = "# HELP active Calls now\n# TYPE active gauge\n"
+USABLE = "# HELP upstream_usable A state\n# TYPE upstream_usable gauge\n"
 LEVEL = "# HELP load_level A state\n# TYPE load_level gauge\n"
 
 
@@ -113,6 +114,8 @@ def test_a_state_is_the_highest_of_all() -> None:
     assert merged([LEVEL + "load_level 1.0\n", LEVEL + "load_level 2.0\n", LEVEL + "load_level 0.0\n"]) == (
         LEVEL + "load_level 2.0\n"
     )
+    usable = [USABLE + f"upstream_usable {value}\n" for value in (1.0, 0.5, 1.0)]
+    assert merged(usable) == usable[1]
 
 
 def test_what_a_dead_worker_counted_stays_and_what_it_had_is_gone() -> None:

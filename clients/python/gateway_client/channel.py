@@ -11,7 +11,10 @@ from gateway import __version__
 from gateway_client.errors import SettingsError
 from gateway_client.targets import is_loopback
 
-_SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+# A gateway that drains says so through its health: without looking at it, calls still go there until it hangs up.
+_SERVICE_CONFIG = json.dumps(
+    {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+)
 
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.primary_user_agent", f"gateway-client-python/{__version__}"),
