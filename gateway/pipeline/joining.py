@@ -11,7 +11,7 @@ from typing import Self
 
 from gateway.domain.errors import CallerError, Reason, internal
 from gateway.domain.events import ModelEvent
-from gateway.pipeline.said import Said
+from gateway.pipeline.said import FOLD_EVERY, Said
 from gateway.pipeline.sharing import EVERYTHING, JOINED, Sharing
 from gateway.pipeline.slotted import Slotted
 
@@ -76,6 +76,7 @@ class Flight:
         self._listeners: list[Listener] = []
         self._heard = 0
         self._paid = 0
+        self._fold_at = FOLD_EVERY
         self._room: asyncio.Future[None] | None = None
         self._task = asyncio.get_running_loop().create_task(self._read(batches))
         self._task.add_done_callback(self._ended)
@@ -105,9 +106,8 @@ class Flight:
         self._heard = self.said.events
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
-        if len(self._listeners) == 1:
-            self.said.forget_places(listener.place)
-        else:
+        if listener.place >= self._fold_at:
+            self._fold_at = listener.place + FOLD_EVERY
             self.said.forget_places(min(other.place for other in self._listeners))
 
     async def leave(self, listener: "Listener") -> None:
@@ -130,14 +130,15 @@ class Flight:
             await asyncio.wait((self._task,))
 
     async def _read(self, batches: Slotted) -> None:
+        said = self.said
         async with aclosing(batches):
             async for batch in batches:
                 if not batch:
                     continue
-                self.said.add(batch)
+                said.add(batch)
                 for listener in self._listeners:
                     listener.wake()
-                if self.said.events - self._heard > MOST_AHEAD:
+                if said.events - self._heard > MOST_AHEAD:
                     await self._wait_for_room()
 
     async def _wait_for_room(self) -> None:
@@ -165,6 +166,7 @@ class Listener:
         self._flight = flight
         self.sharing = sharing
         self._size = 0
+        self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
 
     @property
@@ -179,8 +181,11 @@ class Listener:
 
     def wake(self) -> None:
         """There is something to hear."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        waiting = self._waiting
+        if waiting is not None:
+            self._waiting = None
+            if not waiting.done():
+                waiting.set_result(None)
 
     def __aiter__(self) -> Self:
         return self
@@ -192,8 +197,8 @@ class Listener:
             if flight.over:
                 flight.check()
                 raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
+            waiting = self._waiting = self._loop.create_future()
+            await waiting
         if said.size - self._size > MOST_BEHIND:
             raise CallerError(Reason.CLIENT_TOO_SLOW, "the answer was not read as fast as it was given")
         events = said.since(self.place)

@@ -13,7 +13,6 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.events import Accepted, Finish, TextDelta, TurnEnd
 from gateway.domain.failure import TurnFailed
 from gateway.domain.receipt import Receipt
-from gateway.domain.turn import SearchMode
 from gateway.pipeline.job import Job, finish_of
 from gateway.pipeline.outlet import Emit, Outlet
 from gateway.pipeline.sharing import (
@@ -30,7 +29,10 @@ from gateway.pipeline.sharing import (
     turn_key,
 )
 from gateway.search import Findings
-from gateway.search.decide import decide
+from gateway.search.phrases import FRESH
+
+LOOKED_AT_CHARS = 1_000
+"""So much of a question is read to see whether it is about what is so now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,5 +199,5 @@ class Recall:
 
     def _lifetime_s(self, job: Job, completion_tokens: int) -> float:
         base_s = self._lifetimes.sourced_s if job.findings.prompt_text else self._lifetimes.plain_s
-        fresh = decide(job.turn.question, SearchMode.AUTO).reason == "fresh"
+        fresh = FRESH.search(job.turn.question[:LOOKED_AT_CHARS]) is not None
         return lifetime_s(base_s, job.plan.estimated_tokens, completion_tokens, fresh=fresh)

@@ -16,19 +16,17 @@ class Said:
         self._folded: list[ModelEvent] = []
         self._fresh: list[ModelEvent] = []
         self._before = 0
+        self.end = 0
+        """The place behind what was said last."""
         self.size = 0
         """Characters said."""
         self.events = 0
         """Upstream events with output."""
 
-    @property
-    def end(self) -> int:
-        """The place behind what was said last."""
-        return self._before + len(self._fresh)
-
     def add(self, batch: Sequence[ModelEvent]) -> None:
         """Takes in what arrived together."""
         self._fresh += batch
+        self.end += len(batch)
         for event in batch:
             if isinstance(event, TextDelta):
                 self.size += len(event.text) + len(event.reasoning) + len(event.refusal)
@@ -41,7 +39,10 @@ class Said:
         """What was said from `place` on: the beginning (0), or a place that nobody was told to forget."""
         if place == 0 and self._folded:
             return folded([*self._folded, *self._fresh])
-        return folded(self._fresh[place - self._before :] if place > self._before else self._fresh)
+        fresh = self._fresh
+        if place == self.end - 1:
+            return [fresh[-1]]
+        return folded(fresh[place - self._before :] if place > self._before else fresh)
 
     def forget_places(self, before: int) -> None:
         """Nobody will ask for a place before this one, but for the beginning: what lies there is folded."""
