@@ -18,12 +18,14 @@ local WORKER_LEASE_MS, LEASE_MS, LATE_MS = tonumber(ARGV[4]), tonumber(ARGV[5]),
 local FIRST = 7
 local leases, gone, holds, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
-local now
+local now, now_us -- an account is known by the microsecond of its birth
 if ARGV[2] == '' then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 else
   now = tonumber(ARGV[2])
+  now_us = now * 1000
 end
 
 local function whole(number)
@@ -243,7 +245,7 @@ function acts.reserve()
     end
     renew(clock)
     if born == 0 then
-      born = now
+      born = now_us
       redis.call('HSET', KEYS[5], 'born', whole(born))
     end
     answer[2] = born

@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from gateway.domain.tenant import TenantLimits
 from gateway.limits import Allowance, Hold, Reservation, Scope, ScopeKind
@@ -17,18 +16,10 @@ from gateway.limits.local_use import LocalUse
 from gateway.limits.quota import allowances, quota_of, refusal
 from gateway.limits.redis_link import RedisLink
 from gateway.limits.redis_script import RedisScript, Unreachable
-from gateway.limits.redis_upkeep import Upkeep
+from gateway.limits.redis_upkeep import Running, Upkeep
 from gateway.limits.redis_words import Words, read_accounts, refusals
 
 _NOTHING = Hold(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A hold that this worker has in Redis; `born` tells a tenant's account from its successor."""
-
-    scopes: tuple[Scope, ...]
-    born: int
 
 
 class RedisLimiter:
@@ -52,7 +43,7 @@ class RedisLimiter:
         self._words = Words(worker, redis_now)
         self._local = LocalUse(now, ticks, new_id)
         self.upkeep = Upkeep(self._link, self._words, self._local, now, ticks)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
 
     @property
     def alone(self) -> bool:
@@ -84,18 +75,18 @@ class RedisLimiter:
         if running is not None:
             self.upkeep.ended(tenant)
         if self._link.lost:
-            self.upkeep.owe(reservation_id, tenant, used)
+            self.upkeep.owe(reservation_id, tenant, used, running)
             return
         try:
             answer = await self._link.ask(self._words.settle(reservation_id, tenant, used))
         except Unreachable:
-            self.upkeep.owe(reservation_id, tenant, used)
+            self.upkeep.owe(reservation_id, tenant, used, running)
             return
         except asyncio.CancelledError:
-            self.upkeep.owe(reservation_id, tenant, used)
+            self.upkeep.owe(reservation_id, tenant, used, running)
             raise
-        if running is not None and answer[0] == 0 and answer[1:] != [running.born]:
-            # Redis lost its data since the hold was made: what was used is told as a use.
+        if running is not None and running.is_forgotten(answer):
+            # What was used is told as a use.
             self._local.note(tenant, running.scopes, used)
 
     async def allowances(
@@ -123,7 +114,7 @@ class RedisLimiter:
     def _decided(self, answer: list[object], asked: Reservation, scopes: tuple[Scope, ...]) -> Reservation:
         match answer:
             case [1, int(born)]:
-                self._hold(asked, _Running(scopes, born))
+                self._hold(asked, Running(scopes, born))
                 return asked
             case [2, int(tokens), int(nano_usd)]:
                 return Reservation(asked.reservation_id, asked.tenant, Hold(tokens, nano_usd))
@@ -131,7 +122,7 @@ class RedisLimiter:
                 raise refusal(refusals(rest, scopes, asked.hold))
         raise ValueError("an answer of another kind")
 
-    def _hold(self, reservation: Reservation, running: _Running) -> None:
+    def _hold(self, reservation: Reservation, running: Running) -> None:
         self._running[reservation.reservation_id] = running
         self.upkeep.holds(reservation.reservation_id, reservation.tenant)
 

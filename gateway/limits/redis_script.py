@@ -12,6 +12,7 @@ from typing import Any
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, RedisCluster
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -28,6 +29,25 @@ Word = str | bytes | int
 
 class Unreachable(Exception):  # noqa: N818 - the caller goes on without Redis
     """Redis did not answer in time, or not with what was asked for; whether it did as told is unknown."""
+
+
+class _Pool(BlockingConnectionPool):
+    """Whoever is cancelled while giving a connection back does not take its place along."""
+
+    def __init__(self, **options: Any) -> None:  # Any: redis-py's own options
+        super().__init__(**options)
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Gives the connection back, if need be after the caller has left."""
+        try:
+            await super().release(connection)
+        except asyncio.CancelledError:
+            if connection in self._in_use_connections:
+                task = asyncio.get_running_loop().create_task(super().release(connection))
+                self._releasing.add(task)
+                task.add_done_callback(self._releasing.discard)
+            raise
 
 
 class RedisScript:
@@ -61,7 +81,7 @@ class RedisScript:
             if cluster:
                 self._cluster = RedisCluster.from_url(url, **options)
             else:
-                self._pool = BlockingConnectionPool.from_url(url, timeout=POOL_WAIT_S, **options)
+                self._pool = _Pool.from_url(url, timeout=POOL_WAIT_S, **options)
         except (ValueError, RedisError) as error:
             # The URL may hold a password, so that it is not repeated.
             raise OperatorError(Reason.INTERNAL, f"redis.url is no Redis URL ({type(error).__name__})") from None

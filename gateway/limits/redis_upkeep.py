@@ -6,11 +6,11 @@ Everything that is told later is told once: a settlement by the id of its hold, 
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.tenant import TenantLimits
-from gateway.limits import Hold
+from gateway.limits import Hold, Scope
 from gateway.limits.local_use import Batch, LocalUse
 from gateway.limits.redis_link import RedisLink
 from gateway.limits.redis_script import Unreachable
@@ -20,6 +20,27 @@ HEARTBEAT_S = 10.0
 LOOK_S = 1.0
 MOST_OWED = 10_000
 DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A hold that this worker has in Redis; `born` tells a tenant's account from its successor."""
+
+    scopes: tuple[Scope, ...]
+    born: int
+
+    def is_forgotten(self, answer: Sequence[object]) -> bool:
+        """Whether Redis lost its data since the hold was made, by what it answers to the settlement."""
+        return answer[0] == 0 and answer[1:] != [self.born]
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """A settlement that Redis may not have heard."""
+
+    tenant: str
+    used: Hold
+    running: Running | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,7 @@ class Upkeep:
         self._now = now
         self._ticks = ticks
         self._holding: Counter[str] = Counter()
-        self._owed: OrderedDict[str, tuple[str, Hold]] = OrderedDict()
+        self._owed: OrderedDict[str, _Owed] = OrderedDict()
         self._untold: list[Batch] = []
         self._books: dict[str, Spent] = {}
         self._beat_at = ticks()
@@ -63,9 +84,12 @@ class Upkeep:
         if self._holding[tenant] <= 0:
             del self._holding[tenant]
 
-    def owe(self, reservation_id: str, tenant: str, used: Hold) -> None:
-        """A settlement that Redis may not have heard. Beyond 10,000 the oldest is left to its lease."""
-        self._owed[reservation_id] = tenant, used
+    def owe(self, reservation_id: str, tenant: str, used: Hold, running: Running | None = None) -> None:
+        """A settlement that Redis may not have heard. Beyond 10,000 the oldest is left to its lease.
+
+        `running` is the hold where it is known to be one of Redis's.
+        """
+        self._owed[reservation_id] = _Owed(tenant, used, running)
         if len(self._owed) > MOST_OWED:
             self._owed.popitem(last=False)
 
@@ -110,9 +134,11 @@ class Upkeep:
         for tenant, spent in tuple(self._books.items()):
             await self._tell_spent(tenant, spent)
             self._books.pop(tenant, None)
-        for reservation_id, (tenant, used) in tuple(self._owed.items()):
-            await self._link.ask(self._words.settle(reservation_id, tenant, used))
+        for reservation_id, owed in tuple(self._owed.items()):
+            answer = await self._link.ask(self._words.settle(reservation_id, owed.tenant, owed.used))
             self._owed.pop(reservation_id, None)
+            if owed.running is not None and owed.running.is_forgotten(answer):
+                self._local.note(owed.tenant, owed.running.scopes, owed.used)
         while self._untold or self._gather():
             await self._link.ask(self._words.absorb(self._untold[-1]))
             self._untold.pop()

@@ -57,6 +57,51 @@ async def test_no_answer_reaches_the_wrong_caller() -> None:
         await script.aclose()
 
 
+async def test_whoever_leaves_while_giving_a_connection_back_does_not_take_it_along(url: str) -> None:
+    """Cancelled at the last step, with the pool busy: the only connection is there for the next command."""
+    script = RedisScript(url, timeout_s=5.0, connections=1)
+    for number in range(20):
+        task = asyncio.ensure_future(script.command("ECHO", f"word{number}"))
+        while not script._pool._in_use_connections:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        async with script._pool._condition:
+            await asyncio.sleep(0.002)  # the answer is here, and its connection cannot be given back
+            task.cancel()
+            await asyncio.wait([task])
+        assert await script.command("ECHO", "next") == b"next"
+    await script.aclose()
+
+
+async def test_two_thousand_operations_of_every_kind_on_a_real_redis(url: str) -> None:
+    """R-1 with a real server: reads and scripts, cut off at random; nobody hears another's answer."""
+    chance, wrong, answered = random.Random(13), list[object](), 0
+    script = RedisScript(url, timeout_s=5.0, connections=CONNECTIONS)
+    gate = asyncio.Semaphore(2 * CONNECTIONS)
+    for number in range(OPERATIONS):
+        say(url, "SET", f"key{number}", f"value{number}") if number < 50 else None
+
+    async def one(number: int) -> bool:
+        words, right = (("GET", f"key{number % 50}"), f"value{number % 50}".encode())
+        if number % 2:
+            words, right = (("EVAL", "return ARGV[1]", 0, f"own{number}"), f"own{number}".encode())
+        async with gate:
+            with suppress(TimeoutError, RedisError):
+                async with asyncio.timeout(chance.uniform(0, 0.02)):
+                    answer = await script.command(*words)
+                    if answer != right:
+                        wrong.append((words, answer))
+                    return True
+        return False
+
+    answered = sum(await asyncio.gather(*map(one, range(OPERATIONS))))
+    assert wrong == []
+    assert 0 < answered < OPERATIONS
+    after = await asyncio.gather(*(script.command("ECHO", f"after{n}") for n in range(CONNECTIONS)))
+    assert after == [f"after{n}".encode() for n in range(CONNECTIONS)]
+    await script.aclose()
+
+
 async def test_decisions_that_are_cut_off_leave_nothing_behind(url: str) -> None:
     """2,000 turns, half of them left at a random moment: each is decided by its own name, nothing stays held."""
     chance = random.Random(11)
