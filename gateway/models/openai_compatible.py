@@ -6,6 +6,7 @@ It owns no timer of the turn: first output, idle and total time are the caller's
 import json
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -100,7 +101,8 @@ class OpenAICompatible:
                     raise folder.failure
                 if folder.done:
                     await source.end_cleanly()
-            yield (folder.end(),)
+            end = folder.end()
+            yield (end if self._quirks.names_models else replace(end, model=""),)
         finally:
             for what, count in folder.anomalies.items():
                 self._observe(what, count)

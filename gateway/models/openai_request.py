@@ -25,6 +25,7 @@ class Quirks:
     A field name that is empty is not sent. `thinking_on` and `thinking_off` are sent as they are, where a switch
     has a form of its own. `reasoning_back` names the field in which the reasoning of a tool turn goes back.
     `forced_tools_while_thinking` False turns a forced tool choice into `auto` while thinking is on.
+    With `names_models` False the `model` of its replies is a file or an operator's own word, and is not shown.
     `reasoning_beside` says that its `completion_tokens` do not include the reasoning (xAI).
     """
 
@@ -43,6 +44,7 @@ class Quirks:
     max_stop: int = 4
     max_tools: int = 128
     reasoning_beside: bool = False
+    names_models: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ server is a new entry here and nothing else.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from gateway.domain.turn import Thinking
@@ -73,6 +73,7 @@ _QWEN_ON, _QWEN_OFF = _template_switch("enable_thinking")
 # another, and a template ignores what it does not read.
 _BOTH_ON = MappingProxyType({"chat_template_kwargs": {"enable_thinking": True, "thinking": True}})
 _BOTH_OFF = MappingProxyType({"chat_template_kwargs": {"enable_thinking": False, "thinking": False}})
+_OWN_SERVER = Quirks(user_field="", json_schema=True, max_stop=16, names_models=False)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
@@ -116,19 +117,13 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             needs_key=True,
             key_header="api-key",
         ),
-        "vllm": Profile(
-            Quirks(user_field="", thinking_on=_BOTH_ON, thinking_off=_BOTH_OFF, json_schema=True, max_stop=16)
-        ),
-        "sglang": Profile(
-            Quirks(user_field="", thinking_on=_BOTH_ON, thinking_off=_BOTH_OFF, json_schema=True, max_stop=16)
-        ),
+        "vllm": Profile(replace(_OWN_SERVER, thinking_on=_BOTH_ON, thinking_off=_BOTH_OFF)),
+        "sglang": Profile(replace(_OWN_SERVER, thinking_on=_BOTH_ON, thinking_off=_BOTH_OFF)),
         # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
-        "llamacpp": Profile(
-            Quirks(user_field="", thinking_on=_QWEN_ON, thinking_off=_QWEN_OFF, json_schema=True, max_stop=16)
-        ),
+        "llamacpp": Profile(replace(_OWN_SERVER, thinking_on=_QWEN_ON, thinking_off=_QWEN_OFF)),
         # https://docs.ollama.com/api/openai-compatibility
         "ollama": Profile(
-            Quirks(user_field="", effort_field="reasoning_effort", efforts=_EFFORTS_TO_HIGH, json_schema=True),
+            replace(_OWN_SERVER, max_stop=4, effort_field="reasoning_effort", efforts=_EFFORTS_TO_HIGH),
             base_url="http://127.0.0.1:11434/v1",
         ),
         # https://www.alibabacloud.com/help/en/model-studio/deep-thinking

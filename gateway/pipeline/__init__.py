@@ -67,7 +67,6 @@ class Pipeline:
                 self._recall,
                 Listening(Admission(stations.slots, lambda: stations.overload.slot_wait_s), join=memory.join),
                 self._reasoning,
-                dearer=stations.router.rules.dearer,
             )
         )
         self._checkpoints = Checkpoints(stations.ledger, stations.prices)
@@ -200,13 +199,7 @@ class Pipeline:
         evidence = 0 if never else turn.search.evidence_token_budget or DEFAULT_TOKEN_BUDGET
         until = now + max(0.0, visitor.call.deadline - loop_now)
         plan, reserved = held(
-            plan,
-            turn,
-            evidence_tokens=evidence,
-            span=(now, until),
-            prices=stations.prices,
-            searches=searches,
-            dearer=stations.router.rules.dearer,
+            plan, turn, evidence_tokens=evidence, span=(now, until), prices=stations.prices, searches=searches
         )
         receipt = Receipt(
             receipt_id=stations.new_id(),

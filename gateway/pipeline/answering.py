@@ -40,7 +40,6 @@ class Models:
     recall: Recall
     listening: Listening
     reasoning: KeptReasoning
-    dearer: bool = False
 
 
 class Answering:
@@ -102,7 +101,7 @@ class Answering:
         await ask(job, self._prompt(job), outlet, over)
 
     def _may_serve(self, job: Job, route: Route) -> bool:
-        return may_stand_in(job.plan, route, job.receipt, self._models.prices, dearer=self._models.dearer)
+        return may_stand_in(job.plan, route, job.receipt, self._models.prices)
 
     def _meter(self, job: Job) -> Meter:
         plan, prices = job.plan, self._models.prices

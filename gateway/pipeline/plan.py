@@ -1,6 +1,6 @@
 """Turns a request into what will be asked of a model, and what must be held for it (pure)."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.domain.errors import CallerError, Reason, invalid
@@ -30,7 +30,7 @@ class Plan:
 
     `cost_capped` says that the caller's own limit made max_tokens smaller, so that its end is a LIMIT;
     `near_tokens` is the output at which four fifths of that limit are used up (0 = the caller set none). `routes`
-    is everywhere the turn may go, in order; `route` is the first.
+    is everywhere the turn may go, in order; `route` is the first. What is held pays for the models `covered`.
     """
 
     route: Route
@@ -38,6 +38,7 @@ class Plan:
     estimated_tokens: int
     notices: tuple[Notice, ...]
     routes: tuple[Route, ...] = ()
+    covered: frozenset[str] = frozenset()
     cost_capped: bool = False
     near_tokens: int = 0
 
@@ -83,7 +84,8 @@ def plan_turn(turn: Turn, tenant: Tenant, router: Router, count: CountText, peak
             f"of {card.name}; shorten the messages or lower generation.max_tokens",
             facts={"context_tokens": str(card.context_tokens), "prompt_tokens": str(estimated)},
         )
-    return Plan(routes[0], generation, estimated, tuple(notices), routes)
+    covered = _covered(routes, router)
+    return Plan(routes[0], generation, estimated, tuple(notices), routes, covered)
 
 
 def has_room(card: ModelCard, generation: Generation, estimated: int) -> bool:
@@ -92,11 +94,8 @@ def has_room(card: ModelCard, generation: Generation, estimated: int) -> bool:
     return most <= card.max_output_tokens and estimated + most <= card.context_tokens
 
 
-def may_stand_in(plan: Plan, route: Route, receipt: Receipt, prices: PriceBook, *, dearer: bool) -> bool:
-    """Whether another route of the plan may serve it: there is room for the prompt, and what is held pays for it.
-
-    `dearer` says that the dearest of them was held.
-    """
+def may_stand_in(plan: Plan, route: Route, receipt: Receipt, prices: PriceBook) -> bool:
+    """Whether another route of the plan may serve it: it has room for the prompt, and what is held pays for it."""
     if route.card is plan.route.card:
         return True
     if not has_room(route.card, plan.generation, plan.estimated_tokens):
@@ -107,7 +106,7 @@ def may_stand_in(plan: Plan, route: Route, receipt: Receipt, prices: PriceBook, 
         tokens = reserved.prompt_tokens, reserved.completion_tokens
         return hold_price(*tokens, model, start=when, end=when, book=prices).cost_nano_usd
 
-    return dearer or most(route.card.name) <= most(plan.route.card.name)
+    return most(route.card.name) <= max(map(most, plan.covered))
 
 
 def held(
@@ -118,20 +117,18 @@ def held(
     span: tuple[float, float],
     prices: PriceBook,
     searches: Mapping[str, int],
-    dearer: bool = False,
 ) -> tuple[Plan, Usage]:
     """The most this turn may use, and the plan with max_tokens lowered to what `limit.max_cost_nano_usd` pays for.
 
-    `span` is the first and the last moment (seconds since the epoch) that may set the price. With `dearer` the
-    dearest model that may stand in is held.
+    `span` is the first and the last moment (seconds since the epoch) that may set the price. The
+    dearest of the models that are covered is held.
     """
     prompt = reserve_tokens(plan.estimated_tokens) + evidence_tokens
     most, ceiling = plan.generation.max_tokens, turn.limit.max_cost_nano_usd
-    names = {route.card.name for route in plan.routes} if dearer else {plan.route.card.name}
 
     def cost_of(tokens: int) -> int:
         when = {"start": span[0], "end": span[1]}
-        asked = (hold_price(prompt, tokens, name, **when, book=prices, searches=searches) for name in names)
+        asked = (hold_price(prompt, tokens, name, **when, book=prices, searches=searches) for name in plan.covered)
         return max(priced.cost_nano_usd for priced in asked)
 
     cost = cost_of(most)
@@ -182,6 +179,18 @@ def _wish(turn: Turn) -> Wish:
     routing = turn.routing
     thinks = wish.thinking not in (None, Thinking.OFF)
     return Wish(turn.model, routing.place, routing.region, frozenset(needs), thinks)
+
+
+def _covered(routes: Sequence[Route], router: Router) -> frozenset[str]:
+    """The models whose price is held: the first, and where it may be the other, the first local and first cloud one.
+
+    Otherwise "local first" would mean "local only", because a local model costs nothing.
+    """
+    first = routes[0]
+    if router.rules.dearer:
+        return frozenset(route.card.name for route in routes)
+    other = next((route for route in routes if route.endpoint.local is not first.endpoint.local), first)
+    return frozenset((first.card.name, other.card.name))
 
 
 def _roomy_first(routes: tuple[Route, ...], generation: Generation, estimated: int) -> tuple[Route, ...]:

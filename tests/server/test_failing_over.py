@@ -495,6 +495,47 @@ def made(folder: Path) -> Path:
     return folder
 
 
+class TestLocalFirst:
+    """A free model on the operator's own machine, and the cloud behind it."""
+
+    CONFIG = """
+[upstreams.rack]
+kind = "llamacpp"
+base_url = "{url}/v1"
+local = true
+[models.tiny]
+upstreams = ["rack"]
+context_tokens = 2048
+max_output_tokens = 512
+free = true
+"""
+
+    async def test_the_local_model_is_asked_first_and_the_cloud_when_it_is_gone(self, tmp_path: Path) -> None:
+        """The cloud's price is held for both; what is charged is the price of the one that answered."""
+        local = Reply.events(text_chunk("here"), chat_chunk({}, finish="stop", model="/models/tiny.gguf"), DONE)
+        routing = inference_pb2.Routing(place=inference_pb2.PLACE_LOCAL_FIRST, allow_degraded=False)
+        async with ScriptedUpstream([local, BUSY]) as rack:
+            config = self.CONFIG.format(url=rack.url)
+            async with opened(tmp_path, Reply.answer("outside"), fast=True, config=config) as house:
+                first, second = [await house.outcome(question(routing=routing)) for _ in range(2)]
+                assert (first.text, first.end.model, first.end.served_by) == ("here", "tiny", "rack")
+                assert (second.text, second.end.model) == ("outside", "deepseek-flash")
+                free, paid = house.receipts()
+                assert (free.settled.cost_nano_usd, free.route_reason) == (0, "local_first")
+                assert 0 < paid.settled.cost_nano_usd < free.reserved.cost_nano_usd == paid.reserved.cost_nano_usd
+                assert notices(second)[-1] == REROUTED
+
+    async def test_local_only_never_leaves(self, tmp_path: Path) -> None:
+        """However well the cloud is."""
+        routing = inference_pb2.Routing(place=inference_pb2.PLACE_LOCAL_ONLY, allow_degraded=False)
+        async with ScriptedUpstream(BUSY) as rack:
+            config = self.CONFIG.format(url=rack.url)
+            async with opened(tmp_path, Reply.answer("outside"), fast=True, config=config) as house:
+                outcome = await house.outcome(question(routing=routing))
+                assert outcome.status.reason == "UPSTREAM_UNAVAILABLE"
+                assert (len(rack.exchanges), house.upstream.exchanges) == (3, [])
+
+
 async def read(pair: Pair, path: str) -> str:
     """A page of the operator's port."""
     url = f"http://127.0.0.1:{pair.house.gateway.gateway.metrics_port}{path}"
