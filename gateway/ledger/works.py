@@ -1,8 +1,8 @@
 """What may be asked of the books: mostly one statement, which may be sent together with others'."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, NoReturn, TypeVar
+from dataclasses import replace
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from gateway.domain.errors import Reason
 from gateway.domain.events import Finish
@@ -19,18 +19,17 @@ class Unusual(Exception):  # noqa: N818 - no error: the long way has to be gone
     """One statement was not enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work(Generic[T_co]):
+class Work(NamedTuple, Generic[T_co]):
     """`read` makes the answer of what `sql` gave, or raises Unusual; then, or without any `sql`, `whole` does.
 
-    `late` is to be written when the books can be written again. It may take `within_s` seconds.
+    `late` makes what is to be written when the books can be written again. It may take `within_s` seconds.
     """
 
     sql: str
     values: Row
     read: Callable[[Cursor], T_co]
     whole: Callable[[Session], T_co]
-    late: Receipt | None = None
+    late: Callable[[], Receipt] | None = None
     within_s: float = 0.0
     only_late_if_gone: bool = False
 
@@ -51,7 +50,9 @@ def open_work(say: Statements, receipt: Receipt, worker: str, now: float) -> Wor
     When the connection is lost on the way nobody knows whether it stands. Its turn will not start: it is closed.
     """
     values = opening(receipt, worker)
-    never = replace(receipt, finish=Finish.ERROR, settled_at=now, reason=Reason.AUDIT_UNAVAILABLE)
+
+    def never() -> Receipt:
+        return replace(receipt, finish=Finish.ERROR, settled_at=now, reason=Reason.AUDIT_UNAVAILABLE)
 
     def take_over(session: Session) -> Receipt | None:
         standing = _one(session, say.by_turn, (receipt.tenant, receipt.session_id, receipt.turn_id))
@@ -71,17 +72,17 @@ def open_work(say: Statements, receipt: Receipt, worker: str, now: float) -> Wor
 def close_work(say: Statements, receipt: Receipt) -> Work[bool]:
     """Writes a settled receipt over the open one; whether it did."""
     values = (*closing(receipt), receipt.receipt_id, receipt.tenant)
-    return Work(say.close, values, lambda cursor: cursor.rowcount > 0, _never, late=receipt)
+    return Work(say.close, values, _wrote, _never, late=lambda: receipt)
 
 
 def checkpoint_work(say: Statements, receipt: Receipt) -> Work[bool]:
     """Writes what an open receipt has used so far."""
-    return replace(close_work(say, receipt), late=None)
+    return Work(say.close, (*closing(receipt), receipt.receipt_id, receipt.tenant), _wrote, _never)
 
 
 def disown_work(say: Statements, tenant: str, receipt_id: str) -> Work[bool]:
     """Leaves an open receipt to whoever settles those of dead workers."""
-    return Work(say.disown, (receipt_id, tenant), lambda cursor: cursor.rowcount > 0, _never)
+    return Work(say.disown, (receipt_id, tenant), _wrote, _never)
 
 
 def leave_work(say: Statements, worker: str) -> Work[None]:
@@ -91,7 +92,7 @@ def leave_work(say: Statements, worker: str) -> Work[None]:
 
 def one_work(sql: str, *values: object) -> Work[Receipt | None]:
     """A receipt, or None."""
-    return Work(sql, values, lambda cursor: next(iter(_receipts(cursor)), None), _never)
+    return Work(sql, values, _first, _never)
 
 
 def list_work(sql: str, *values: object) -> Work[list[Receipt]]:
@@ -133,6 +134,14 @@ def _inserted(cursor: Cursor) -> None:
         raise Unusual
 
 
+def _wrote(cursor: Cursor) -> bool:
+    return cursor.rowcount > 0
+
+
+def _first(cursor: Cursor) -> Receipt | None:
+    return next(iter(_receipts(cursor)), None)
+
+
 def _receipts(cursor: Cursor) -> list[Receipt]:
     return [receipt_of(row) for row in cursor.fetchall()]
 
@@ -142,7 +151,7 @@ def _sums(cursor: Cursor) -> dict[str, int]:
 
 
 def _one(session: Session, sql: str, values: Sequence[object]) -> Receipt | None:
-    return next(iter(_receipts(session.connection.execute(sql, values))), None)
+    return _first(session.connection.execute(sql, values))
 
 
 def _never(_: Session) -> NoReturn:

@@ -171,7 +171,7 @@ class Writer:
         """What cannot be repeated by who asked for it is kept, to be written later."""
         passing = error is None or gone or self._store.is_passing(error)
         if work.late is not None and passing and (gone or not work.only_late_if_gone):
-            self._keep(work.late)
+            self._keep(work.late())
         detail = "the database is away" if error is None else self._store.advice(error)
         self._report(detail)
         refusal = refused(detail)
