@@ -37,13 +37,14 @@ class Found:
 
 
 def rows(found: Mapping[str, Found]) -> tuple[Sequence[str], list[list[str]]]:
-    """The header and the lines. A number that nobody has makes no line."""
-    header = ["measured", *(f"{name} {one.version}".strip() for name, one in found.items() if name != "direct")]
+    """The header and the lines. A number that nobody has makes no line, and who has no number no column."""
+    shown = {name: one for name, one in found.items() if name != "direct" and one.samples}
+    header = ["measured", *(f"{name} {one.version}".strip() for name, one in shown.items())]
     without = found["direct"].samples if "direct" in found else {}
     lines = []
     for text, number, added in LINES:
         less = without.get(number, []) if added else []
-        cells = [_cell(one, number, less) for name, one in found.items() if name != "direct"]
+        cells = [_cell(one, number, less) for one in shown.values()]
         if any(cell != "–" for cell in cells):
             lines.append([text, *cells])
     return header, lines

@@ -39,6 +39,9 @@ def main() -> None:
 
 def draw(place, title, having) -> None:
     """Bars with their range, on a scale of tens, for the distances are that large."""
+    if not having:
+        place.set_axis_off()
+        return
     names = sorted(having, key=lambda name: median(having[name]))
     middles = [median(having[name]) for name in names]
     low = [middle - min(having[name]) for name, middle in zip(names, middles, strict=True)]

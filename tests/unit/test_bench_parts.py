@@ -150,17 +150,19 @@ def test_the_guard_sees_growth_of_more_than_a_quarter() -> None:
 
 
 def test_peers_stand_side_by_side_and_what_is_added_is_beside_the_direct_way() -> None:
-    """A saturated one is called so, a missing number is a dash, and the direct way has no column."""
+    """A saturated one is called so, a missing number is a dash, and who has no number, or is direct, no column."""
     found = {
         "direct": Found("", {"first_p50_ms": [0.5, 0.5]}),
         "a": Found("1.0", {"first_p50_ms": [1.5, 2.5], "paced_100_cpu_us": [600.0], "paced_100_used": [0.99]}),
-        "b": Found("2.0"),
+        "b": Found("2.0", {"idle_mib": [10.0]}),
+        "c": Found("3.0"),
     }
     header, lines = rows(found)
     assert header == ["measured", "a 1.0", "b 2.0"]
     assert lines == [
         ["added to the first token, one stream, p50 (ms)", "1.50 (1.00–2.00)", "–"],
         ["CPU per event, 100 paced streams (µs)", "600 saturated", "–"],
+        ["memory, idle (MiB)", "–", "10.0"],
     ]
 
 
