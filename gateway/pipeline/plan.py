@@ -182,7 +182,7 @@ def _wish(turn: Turn) -> Wish:
 
 
 def _covered(routes: Sequence[Route], router: Router) -> frozenset[str]:
-    """The models whose price is held: the first, and where both may serve, the first local and the first cloud one.
+    """The models whose price is held: the first, and where both may serve, the first local and cloud one.
 
     Otherwise "local first" would mean "local only", because a local model costs nothing.
     """
