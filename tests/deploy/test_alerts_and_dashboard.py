@@ -27,7 +27,7 @@ def known() -> dict[str, set[str]]:
     """Every series of the real registry, with its labels."""
     metrics = Metrics()
     # What belongs together has an object of its own on the page.
-    parts = [metrics, metrics.load]
+    parts = [metrics, metrics.load, metrics.books]
     wrappers = [value for part in parts for value in vars(part).values() if isinstance(value, MetricWrapperBase)]
     series: dict[str, set[str]] = {}
     for wrapper in wrappers:
