@@ -59,13 +59,14 @@ class Outlet:
         await self._emit(event)
 
     async def close(self) -> None:
-        """Passes on what was held back because it might have become a mark."""
+        """Passes on what was held back because it might have become a mark, or the marker of the evidence."""
         if self._parser is None:
             return
         text, citations = self._parser.close()
         text = self._filter.feed(text) + self._filter.close()
-        if text:
-            await self._emit(TextDelta(text=text, events=0))
+        reasoning = self._reasoning.close()
+        if text or reasoning:
+            await self._emit(TextDelta(text=text, reasoning=reasoning, events=0))
         await self._cite(text, citations)
 
     async def _cite(self, text: str, citations: Sequence[Citation]) -> None:

@@ -56,7 +56,7 @@ class DeepSeekFetch:
 
     async def page(self, url: str) -> Extraction:
         """The page. Raises DeniedUrlError for an address that is never fetched, else FetchFailedError."""
-        address = self._egress.target(url).address
+        address = self._egress.target(url).url
         if self._standing.refusal(self._clock()):
             raise FetchFailedError
         try:

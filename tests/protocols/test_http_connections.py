@@ -122,6 +122,90 @@ class TestConnections:
 
         told(loop, lambda: Server(first), story)
 
+    def test_a_connection_opened_ahead_is_the_one_that_is_taken(
+        self, loop: Callable[[], asyncio.AbstractEventLoop]
+    ) -> None:
+        """However often it is asked for, one at a time is opened, and none where one is idle."""
+
+        async def story(pool: Pool, server: Server) -> None:
+            warming = [pool.warm() for _ in range(5)]
+            assert [one is not None for one in warming] == [True, False, False, False, False]
+            connection = await pool.take()
+            assert warming[0] is not None
+            assert warming[0].ready is not None
+            assert warming[0].ready > warming[0].begun
+            assert await answer(connection) == b"a"
+            pool.give(connection)
+            assert pool.warm() is None
+            assert await answer(await pool.take()) == b"b"
+            assert server.connections == 1
+
+        answers = (OK + b"Content-Length: 1\r\n\r\na", OK + b"Content-Length: 1\r\n\r\nb")
+        told(loop, lambda: Server(*answers), story)
+
+    def test_of_many_who_want_it_one_waits_and_the_others_open_their_own(
+        self, loop: Callable[[], asyncio.AbstractEventLoop]
+    ) -> None:
+        """So nobody waits for somebody else's connection, and nobody gets the same one."""
+
+        async def story(pool: Pool, server: Server) -> None:
+            pool.warm()
+            taken = await asyncio.gather(*(pool.take() for _ in range(3)))
+            assert len(set(taken)) == 3
+            assert server.connections == 3
+            for connection in taken:
+                connection.abort()
+
+        told(loop, Server, story)
+
+    def test_a_taker_who_leaves_leaves_the_connection_for_the_next(
+        self, loop: Callable[[], asyncio.AbstractEventLoop]
+    ) -> None:
+        """It is not cut off with him."""
+
+        async def story(pool: Pool, server: Server) -> None:
+            pool.warm()
+            leaving = asyncio.ensure_future(pool.take())
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+            while server.connections == 0:
+                await asyncio.sleep(0.001)
+            (await pool.take()).abort()
+            assert server.connections == 1
+
+        told(loop, Server, story)
+
+    def test_closing_gives_up_what_is_being_opened(self, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        """And leaves no task and no socket behind."""
+
+        async def story(pool: Pool, server: Server) -> None:
+            before = asyncio.all_tasks()
+            pool.warm()
+            await asyncio.sleep(0)
+            pool.close()
+            await pool.closed()
+            assert asyncio.all_tasks() == before
+            assert pool.warm() is None
+            assert server.connections <= 1
+
+        told(loop, Server, story)
+
+    def test_opening_ahead_fails_in_silence(self, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        """Whoever asks then meets the failure himself."""
+
+        async def story(_pool: Pool, _server: Server) -> None:
+            nobody = Pool("127.0.0.1", 1, None, connect_timeout_s=5.0, read_ahead=1000)
+            warming = nobody.warm()
+            with pytest.raises(ConnectionRefusedError):
+                await nobody.take()
+            assert warming is not None
+            assert warming.ready is None
+            nobody.close()
+            await nobody.closed()
+
+        told(loop, Server, story)
+
     def test_what_an_idle_connection_says_ends_it(self, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         """It could be taken for the answer to the next request."""
 

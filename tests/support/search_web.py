@@ -3,8 +3,10 @@
 async with ScriptedVendor("brave") as vendor:
     provider = await vendor.provider()
     vendor.replies.append((429, {"Retry-After": "7"}, b""))     # instead of the documented answer, once
+    vendor.before = something                                   # is awaited before every answer
 """
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +29,7 @@ class ScriptedVendor:
         self.asked: list[Asked] = []
         self.replies: list[tuple[int, dict[str, str], bytes]] = []
         self.url = ""
+        self.before: Callable[[], Awaitable[object]] | None = None
         self._script = SCRIPTS[name]
         self._answers = answers
         self._http = VendorHttp()
@@ -78,6 +81,8 @@ class ScriptedVendor:
             json=orjson.loads(body) if body else {},
         )
         self.asked.append(asked)
+        if self.before is not None:
+            await self.before()
         if self.replies:
             status, headers, content = self.replies.pop(0)
             return web.Response(status=status, headers=headers, body=content)
