@@ -192,9 +192,7 @@ async def build_stations(
     ask = seat.ask if seat else None
     settle_lost = partial(bookkeeping.settle_lost, ledger, observer.books)
     limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask, settle_lost))
-    await stack.enter_async_context(bookkeeping.tended(ledger, limiter, observer.books, settings))
-    if seat is not None:
-        seat.lost = partial(bookkeeping.bury, ledger, limiter, observer.books)
+    await stack.enter_async_context(bookkeeping.tended(ledger, limiter, observer.books, settings, seat))
     catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
     health = upstreams.health(settings, catalogue, observer.circuit_changed)
     memory = await stack.enter_async_context(caching.opened(settings, observer.cache))

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from gateway.domain.errors import OperatorError
 from gateway.domain.tenant import Tenants
@@ -13,6 +14,7 @@ from gateway.limits import Limiter
 from gateway.pipeline.reconciling import Reconciler
 from gateway.settings import Settings
 from gateway.telemetry import BooksObserver
+from gateway.workers.seat import Seat
 
 LOOK_EVERY_S = 3_600.0
 PAUSE_S = 0.05
@@ -34,7 +36,7 @@ async def settle_lost(ledger: Ledger, observer: BooksObserver, limiter: Limiter)
     await Reconciler(ledger, limiter, observer, time.time).once()
 
 
-async def bury(ledger: StoredLedger, limiter: Limiter, observer: BooksObserver, worker: str) -> None:
+async def _bury(ledger: StoredLedger, limiter: Limiter, observer: BooksObserver, worker: str) -> None:
     """Settles what a worker left open that is known to be dead; what cannot be done now, `tended` does."""
     with suppress(OperatorError):
         await ledger.bury(worker)
@@ -43,9 +45,14 @@ async def bury(ledger: StoredLedger, limiter: Limiter, observer: BooksObserver, 
 
 @asynccontextmanager
 async def tended(
-    ledger: StoredLedger, limiter: Limiter, observer: BooksObserver, settings: Settings
+    ledger: StoredLedger, limiter: Limiter, observer: BooksObserver, settings: Settings, seat: Seat | None = None
 ) -> AsyncIterator[None]:
-    """Inside, lost turns are settled, and receipts that are older than their tenant keeps them are deleted."""
+    """Inside, lost turns are settled, and receipts that are older than their tenant keeps them are deleted.
+
+    With a `seat`, those of a worker beside this one as soon as it is dead.
+    """
+    if seat is not None:
+        seat.lost = partial(_bury, ledger, limiter, observer)
     loop = asyncio.get_running_loop()
     tasks = [
         loop.create_task(Reconciler(ledger, limiter, observer, time.time).follow()),
