@@ -30,6 +30,7 @@ from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.record import TurnRecord
 from gateway.domain.tenant import Tenant
 from gateway.limits.billing import BrokenStream
+from gateway.limits.lenient import watched
 from gateway.limits.price_book import BookError
 from gateway.limits.price_file import read_book
 from gateway.limits.pricing import PriceBook
@@ -55,6 +56,7 @@ from gateway.server.search import Search
 from gateway.server.status import row_of
 from gateway.settings import Settings
 from gateway.telemetry.http import MetricsPort
+from gateway.telemetry.limits import LimitsTold
 from gateway.telemetry.logging import TurnLog
 from gateway.telemetry.metrics import Metrics
 from gateway.user_digests import user_ids, user_secret
@@ -83,6 +85,7 @@ class Observer(DoorObserver):
         self._metrics = metrics
         self._log = log
         self.audit = metrics.audit
+        self.limits = LimitsTold(metrics.limits, log)
         self.books = metrics.books
         self.cache = metrics.cache
         self.load = admitting.Told(metrics, log)
@@ -191,7 +194,8 @@ async def build_stations(
     audit = await stack.enter_async_context(auditing.opened(settings, observer.audit, new_id))
     ask = seat.ask if seat else None
     settle_lost = partial(bookkeeping.settle_lost, ledger, observer.books)
-    limiter = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask, settle_lost))
+    keeper = await stack.enter_async_context(metering.opened(settings, ledger, new_id, ask, settle_lost))
+    limiter = await stack.enter_async_context(watched(keeper, observer.limits))
     await stack.enter_async_context(bookkeeping.tended(ledger, limiter, observer.books, settings, seat))
     catalogue = await stack.enter_async_context(upstreams.opened(settings, observer.oddity))
     health = upstreams.health(settings, catalogue, observer.circuit_changed)

@@ -193,7 +193,7 @@ def _read_file(path: str | None, faults: list[str]) -> dict[str, object]:
 
 def _assemble(document: dict[str, object], environment: Mapping[str, str], faults: list[str]) -> Settings:
     known = {*SECTIONS, "workers", "issuers", "certificates", "tenants", "tenant_defaults", "known_tenants_only"}
-    known |= {"upstreams", "models"}
+    known |= {"upstreams", "models", "limits"}
     faults += schema.unknown_names("", document, dict.fromkeys(known))
     search, endpoints = read_endpoints(document.get("search", {}), environment, faults)
     document = {**document, "search": search} if isinstance(document.get("search", {}), dict) else document

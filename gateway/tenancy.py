@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 from math import inf
 
 from gateway import schema
-from gateway.domain.tenant import NO_LIMITS, AuditMode, Tenant, TenantLimits, Tenants
+from gateway.domain.tenant import DIMENSIONS, NO_LIMITS, AuditMode, LimitsMode, Tenant, TenantLimits, Tenants
 from gateway.domain.turn import Place, SearchMode
 
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -26,7 +26,24 @@ def read_tenants(document: Mapping[str, object], faults: list[str]) -> Tenants:
             faults.append(f"tenants.{name}: a tenant is named [a-z0-9][a-z0-9-]*, at most 63 characters")
         table = _table(value, f"tenants.{name}", faults)
         named[name] = _tenant(replace(defaults, name=name), table, f"tenants.{name}", faults)
-    return Tenants(defaults=defaults, named=named, known_only=known_only is True)
+    mode = _mode(document.get("limits", {}), faults)
+    return Tenants(
+        defaults=defaults.limited(mode),
+        named={name: tenant.limited(mode) for name, tenant in named.items()},
+        known_only=known_only is True,
+    )
+
+
+def _mode(value: object, faults: list[str]) -> LimitsMode:
+    """`[limits] mode`: read again with the tenants, within a second of a change of the file."""
+    table = _table(value, "limits", faults)
+    faults += schema.unknown_names("limits", table, {"mode": None})
+    for mode in LimitsMode:
+        if table.get("mode", LimitsMode.ENFORCE.value) == mode.value:
+            return mode
+    words = ", ".join(mode.value for mode in LimitsMode)
+    faults.append(f"limits.mode: {table['mode']!r} is none of {words}")
+    return LimitsMode.ENFORCE
 
 
 def _table(value: object, section: str, faults: list[str]) -> dict[str, object]:
@@ -129,6 +146,7 @@ def _limits(base: TenantLimits, value: object, section: str, faults: list[str]) 
     table = _table(value, section, faults)
     merged = {**asdict(base)}
     faults += schema.unknown_names(section, table, merged)
+    merged["shadow"] = _shadow(base.shadow, table.pop("shadow", None), section, faults)
     for name, amount in table.items():
         if name not in merged:
             continue
@@ -143,3 +161,12 @@ def _limits(base: TenantLimits, value: object, section: str, faults: list[str]) 
         else:
             merged[name] = amount if whole else float(amount)
     return TenantLimits(**merged)
+
+
+def _shadow(base: tuple[str, ...], value: object, section: str, faults: list[str]) -> tuple[str, ...]:
+    if value is None:
+        return base
+    if isinstance(value, list) and all(word in DIMENSIONS for word in value):
+        return tuple(value)
+    faults.append(f"{section}.shadow: {value!r} is not a list of {', '.join(DIMENSIONS)}")
+    return base

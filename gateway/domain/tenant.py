@@ -1,7 +1,7 @@
 """What a tenant may do, as the operator configured it; replaced whole when the configuration changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 
@@ -10,16 +10,37 @@ from gateway.domain.turn import Place, SearchMode
 
 @dataclass(frozen=True, slots=True)
 class TenantLimits:
-    """The ceilings of one tenant; 0 = no limit of that kind. Money is in USD here, as operators write it."""
+    """The ceilings of one tenant; 0 = no limit of that kind. Money is in USD here, as operators write it.
+
+    Those that `shadow` names are only counted: what they would refuse goes on.
+    """
 
     requests_per_minute: int = 600
     tokens_per_minute: int = 200_000
     concurrent_streams: int = 50
     usd_per_day: float = 10.0
     usd_per_month: float = 100.0
+    shadow: tuple[str, ...] = ()
 
 
+DIMENSIONS = tuple(field.name for field in fields(TenantLimits) if field.name != "shadow")
 NO_LIMITS = TenantLimits(0, 0, 0, 0.0, 0.0)
+
+
+class LimitsMode(Enum):
+    """What becomes of every limit of every tenant; the values are the words of the file."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+    """They are only counted."""
+    OFF = "off"
+    """There are none."""
+
+    def applied(self, limits: TenantLimits) -> TenantLimits:
+        """The limits in this mode."""
+        if self is LimitsMode.OFF or limits == NO_LIMITS:
+            return NO_LIMITS
+        return replace(limits, shadow=DIMENSIONS) if self is LimitsMode.SHADOW else limits
 
 
 class AuditMode(Enum):
@@ -39,8 +60,8 @@ class Tenant:
 
     `limits` are the whole tenant's. Beside them each subject, each credential (an API key, or one token) and each
     model may have limits of its own; of `per_model`, the first pattern that fits a model holds for it alone.
-    `place` and `regions` (shell patterns) say where its questions may go; machines of the operator's own are in every
-    region.
+    `place` and `regions` (shell patterns) say where its questions may go; machines of the operator's own are in
+    every region.
     """
 
     name: str
@@ -62,6 +83,16 @@ class Tenant:
     place: Place = Place.ANY
     regions: tuple[str, ...] = ("*",)
     receipts_days: int = 0
+
+    def limited(self, mode: LimitsMode) -> "Tenant":
+        """The tenant with every limit in this mode."""
+        return replace(
+            self,
+            limits=mode.applied(self.limits),
+            per_subject=mode.applied(self.per_subject),
+            per_key=mode.applied(self.per_key),
+            per_model={pattern: mode.applied(limits) for pattern, limits in self.per_model.items()},
+        )
 
     def model_limits(self, model: str) -> TenantLimits:
         """The limits of this model within the tenant."""

@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 import structlog
 
-from gateway.domain.errors import Reason
 from gateway.domain.masking import MASK, holds_secret
 from gateway.domain.record import TurnRecord
 
@@ -119,7 +118,7 @@ class TurnLog:
             attempts=[attempt.outcome for attempt in receipt.attempts],
         )
 
-    def refused(self, method: str, tenant: str, reason: Reason) -> None:
+    def refused(self, method: str, tenant: str, reason: str) -> None:
         """Writes a line for the first refusal of its kind in a second, and counts the rest of that second."""
         if self._now() - self._window >= WINDOW_S:
             self.flush()

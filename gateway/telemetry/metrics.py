@@ -16,6 +16,7 @@ from gateway.domain.record import TurnRecord
 from gateway.telemetry.audit import AuditMetrics
 from gateway.telemetry.books import BooksMetrics
 from gateway.telemetry.cache import CacheMetrics
+from gateway.telemetry.limits import LimitMetrics
 from gateway.telemetry.load import LoadMetrics
 from gateway.telemetry.upstreams import UpstreamMetrics
 
@@ -41,6 +42,7 @@ class Metrics:
         model = ("model",)
 
         self.audit = AuditMetrics(self._registry)
+        self.limits = LimitMetrics(self._registry)
         self.cache = CacheMetrics(self._registry)
         self.books = BooksMetrics(self._registry)
         self.load = LoadMetrics(self._registry)
