@@ -64,6 +64,10 @@ class HangingSearch:
         """In the place of the file that the settings name."""
         return self
 
+    def calls_for(self, _results: int) -> int:
+        """One, which never ends."""
+        return 1
+
     async def search(self, query: SearchQuery) -> list[Hit]:
         """Waits until it is cancelled."""
         self.asked.set()
