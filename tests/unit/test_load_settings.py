@@ -59,7 +59,8 @@ async def test_an_operator_says_otherwise_by_model_or_by_upstream(tmp_path: Path
 
 def test_what_is_wrong_is_said_all_at_once(tmp_path: Path) -> None:
     """With an example of what is right."""
-    text = '[slots]\ncalls_at_once = ["deepseek-flash"]\nwait_s = 0\n[overload]\nleave_after_s = -1\n[grpc]\ncalls = 0'
+    slots = '[slots]\ncalls_at_once = ["deepseek-flash"]\nwait_s = 0\n'
+    text = f"{slots}[overload]\nleave_after_s = -1\n[grpc]\ncalls = 0\n"
     with pytest.raises(ConfigurationError) as caught:
         settings(tmp_path, text)
     assert {fault.split(":")[0] for fault in caught.value.faults} == {
