@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _DESCRIPTORS = Path("/proc/self/fd")
+_SOCKET = "socket:"
 
 
 def reserve(address: str) -> tuple[socket.socket, int]:
@@ -60,7 +61,7 @@ class Connections:
         for name in _names():
             with suppress(OSError):
                 inode = str((_DESCRIPTORS / name).readlink())
-                if inode.startswith("socket:"):
+                if inode.startswith(_SOCKET):
                     found = self._known.get(inode)
                     known[inode] = self._look(int(name)) if found is None else found
         self._known = known
@@ -88,16 +89,11 @@ def _names() -> list[str]:
 
 
 def _copies() -> Iterator[socket.socket]:
+    """Copies of sockets alone: to close the copy of a file would drop the locks that this process has on it."""
     for name in _names():
-        # What is no socket is refused, and the descriptor of this very listing is closed again.
         with suppress(OSError):
-            descriptor = os.dup(int(name))
-            try:
-                copy = socket.socket(fileno=descriptor)
-            except OSError:
-                os.close(descriptor)
-                continue
-            yield copy
+            if str((_DESCRIPTORS / name).readlink()).startswith(_SOCKET):
+                yield socket.socket(fileno=os.dup(int(name)))
 
 
 def _is_ours(copy: socket.socket, port: int, *, listens: bool) -> bool:
