@@ -1,7 +1,6 @@
 """Builds the house, opens it in order and closes it in reverse; it decides nothing."""
 
 import gc
-import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,6 +28,7 @@ from gateway.bridge.server import BridgePort
 from gateway.domain.errors import OperatorError, Reason
 from gateway.domain.record import TurnRecord
 from gateway.domain.tenant import Tenant
+from gateway.fresh_ids import new_id
 from gateway.limits.billing import BrokenStream
 from gateway.limits.lenient import watched
 from gateway.limits.price_book import BookError
@@ -293,8 +293,3 @@ def patience(settings: Settings) -> Patience:
         silence_s=timers.silence_s,
         client_stall_s=timers.client_stall_s,
     )
-
-
-def new_id() -> str:
-    """A random id for requests, turns and receipts: 128 bits, 32 hexadecimal digits."""
-    return secrets.token_hex(16)

@@ -6,6 +6,7 @@ A forwarded address is for the audit alone; nothing is decided by it.
 import hmac
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import unquote
 
@@ -52,6 +53,7 @@ def _is_bridge(shown: str, certificate: Callable[[], bytes | None], of: Forwardi
         return False
 
 
+@lru_cache(maxsize=4096)
 def _of_peer(peer: str) -> str:
     """`ipv4:192.0.2.7:5123`, `ipv6:%5B2001:db8::1%5D:5123`; a socket in the file system has no address."""
     kind, _, rest = peer.partition(":")

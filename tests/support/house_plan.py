@@ -23,6 +23,7 @@ ROOM_OF = {
     "tenancy": "configuration",
     "plugins": "configuration",
     "identity": "app",
+    "fresh_ids": "app",
     "searching": "app",
     "http_port": "app",
     "metering": "app",
