@@ -22,7 +22,7 @@ def everything(scene: Scene) -> Numbers:
     found = {"idle_mib": idle, "first_p50_ms": probes["first_p50_ms"], "first_p99_ms": probes["first_p99_ms"]}
     streams = scene.size.open_streams
     for count in streams:
-        one = paced(scene, count)
+        one = paced(scene, count, count * probes["first_p50_ms"] / 1000)
         found |= {f"paced_{count}_{name}": value for name, value in one.items()}
         if one["used"] > SATURATED:
             break  # more streams would only wait longer
@@ -31,13 +31,14 @@ def everything(scene: Scene) -> Numbers:
     return found | burst(scene) | plain(scene) | memory(scene, idle)
 
 
-def paced(scene: Scene, streams: int) -> Numbers:
+def paced(scene: Scene, streams: int, opening_s: float) -> Numbers:
     """Streams that get an event each 30 ms: CPU per event, delay, and how much of its core the gateway used.
 
+    `opening_s` is how long it may take to open them all, in seconds.
     A saturated gateway lags behind what was sent, so its cost is taken over the whole run.
     """
     seconds = scene.size.paced_s
-    events = int((seconds + streams / 1000 + 3) / 0.03)
+    events = int((seconds + opening_s + streams / 1000 + 3) / 0.03)
     whole = scene.cpu_s()
     with client(scene.target, scene.folder, "hold", Script(events, gap_ms=30), streams=streams) as load:
         load.wait_open()

@@ -110,7 +110,7 @@ def measure(found: Found, start: Start, size: Size) -> None:
             with upstream(folder) as server, start(server, folder) as target:
                 name = target.name
                 numbers = everything(Scene(target, server, folder, size))
-    except (RuntimeError, OSError, ArithmeticError, psutil.Error) as error:
+    except (RuntimeError, OSError, ArithmeticError, LookupError, psutil.Error) as error:
         # The last line of a log is the one that says what went wrong.
         lines = [line for line in str(error).splitlines() if line.strip()]
         found.trouble.append(f"failed: {lines[-1].strip()[-300:]}")
