@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.domain.text import sentence_spans
 from gateway.v1 import content_pb2
 
+_BULLET = re.compile(r"^(?:[-*+•]|#{1,6}|\d{1,3}[.)])\s+")
 WEAKEST_FIRST = (
     content_pb2.SUPPORT_NOT_FOUND,
     content_pb2.SUPPORT_PARTLY,
@@ -37,7 +38,7 @@ def sentences_of(answer: bytes, citations: Iterable[content_pb2.Citation]) -> li
         first, offset, place = offset, offset + len(text[start:end].encode()), end
         if re.search(r"\w", text[start:end]):
             here = [one for one in cited if one.start < offset and one.end > first]
-            found.append(_sentence(text[start:end], here))
+            found.append(_sentence(_BULLET.sub("", text[start:end]), here))
     return found
 
 

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.commands.columns import cut, width
+from gateway.commands.provenance import sentences_of
 from gateway.commands.terminal import AnswerView, Look, dollars, one_line, source_lines
 from gateway.v1 import content_pb2, inference_pb2
 from tests.support.scripted_gateway import ended, frames_of, text
@@ -105,6 +106,17 @@ def test_each_sentence_says_where_it_comes_from_and_fits(columns: int) -> None:
     assert lines[3] == "        no source  没有来源。"
     assert all(width(line) <= columns for line in lines)
     assert lines[1].endswith("…") == (columns < 200)
+
+
+def test_the_sign_of_a_list_is_no_part_of_a_sentence() -> None:
+    """Nor is that of a heading; the offsets of citations count them all the same."""
+    answer = "# Tides\n- The moon turns.\n1. 潮汐。".encode()
+    found = sentences_of(answer, [content_pb2.Citation(start=8, end=25, source_ids=["S1"])])
+    assert [(one.text, one.source_ids) for one in found] == [
+        ("Tides", ()),
+        ("The moon turns.", ("S1",)),
+        ("潮汐。", ()),
+    ]
 
 
 def test_labels_have_colours_only_where_colours_are_allowed() -> None:
