@@ -4,7 +4,7 @@ import os
 from collections import deque
 
 AHEAD = 64
-"""How many are fetched from the system together: a turn needs three, and each visit costs more than all of them."""
+"""How many are fetched from the system together: a turn needs three, and a visit costs more than all of them."""
 
 _ids: deque[str] = deque()
 
