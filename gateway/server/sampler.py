@@ -10,9 +10,9 @@ from pathlib import Path
 from gateway.pipeline.ladder import Signals
 from gateway.telemetry import Load, LoadObserver, SlotLoad
 
-PROBE_S = 0.05
-PROBES_A_LOOK = 5
-REMEMBERED = 20
+PROBE_S = 0.125
+PROBES_A_LOOK = 2
+REMEMBERED = 8
 """Probes that the lag is told from: the worst of the last second is its 99th percentile."""
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 STATM = Path("/proc/self/statm")
