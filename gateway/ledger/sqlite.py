@@ -10,6 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -67,7 +68,7 @@ class SqliteStore:
     def prepare(self) -> None:
         """See `Store`."""
         try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._make()
             migrate.migrate(self._engine(self._open), str(self._path), _mark)
         except DBAPIError as error:
             raise unusable(self.advice(_cause(error))) from error
@@ -123,6 +124,16 @@ class SqliteStore:
         if isinstance(error, OSError):
             known = _FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else _UNWRITABLE
         return f"{self._path}: {known or 'it cannot be used'} ({error})"
+
+    def _make(self) -> None:
+        """Makes the file, for its owner alone.
+
+        One that exists is not touched: to close any copy of it would drop the locks that this process has on it
+        (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+        """
+        if not self._path.exists():
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
