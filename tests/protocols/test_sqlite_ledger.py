@@ -249,3 +249,22 @@ async def test_a_reader_sees_receipts_while_the_gateway_runs_and_after(tmp_path:
         ("tenant", "acme", 3),
         ("model", "deepseek-flash", 3),
     ]
+
+
+async def test_a_row_that_no_gateway_wrote_is_an_error_and_nobody_else_hears_of_it(tmp_path: Path) -> None:
+    """Columns of another shape: who asks for it is refused, and the books go on."""
+    ledger = await open_ledger(tmp_path)
+    for number in range(1, 5):
+        await ledger.open(receipt(number))
+    with sqlite3.connect(tmp_path / NAME) as connection:
+        connection.execute("UPDATE receipts SET attempts = '[7]' WHERE receipt_id = 'acme-1'")
+        connection.execute("UPDATE receipts SET labels = 'no JSON' WHERE receipt_id = 'acme-2'")
+        connection.execute("UPDATE receipts SET finish = 99 WHERE receipt_id = 'acme-3'")
+    connection.close()
+    names = [f"acme-{number}" for number in range(1, 5)]
+    answers = await asyncio.gather(*(ledger.get("acme", name) for name in names), return_exceptions=True)
+    assert [isinstance(answer, OperatorError) for answer in answers] == [True, True, True, False]
+    with pytest.raises(OperatorError, match="holds what no gateway wrote"):
+        ReceiptReader(tmp_path).recent(None, 9)
+    assert await ledger.open(receipt(5)) is None
+    await ledger.aclose()

@@ -79,6 +79,7 @@ LIBRARIES = {
 # Files that decide and never do; so is all of the domain, and whatever these import of their own room. What the
 # pipeline decides may rest on what stations decide.
 PURE = {
+    "gateway/ledger/sightings.py",
     *(f"gateway/workers/{name}.py" for name in ("backoff", "pages", "steering")),
     *(f"gateway/pipeline/{name}.py" for name in ("bill", "job", "ladder", "meter", "plan")),
     *(f"gateway/pipeline/{name}.py" for name in ("said", "sharing")),
