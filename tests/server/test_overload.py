@@ -57,6 +57,9 @@ async def test_a_brown_out_gives_everybody_a_little_less_and_says_so(tmp_path: P
             "GATEWAY_SEARCH_PROVIDERS": "brave",
             "GATEWAY_SEARCH_BRAVE_URL": vendor.url,
             "GATEWAY_SEARCH_BRAVE_KEY": KEY,
+            # A busy machine is no late vendor.
+            "GATEWAY_SEARCH_BRAVE_TIMEOUT_S": "20",
+            "GATEWAY_SEARCH_TIMEOUT_S": "20",
         }
         async with running(tmp_path, upstream=upstream.url, environment=environment) as gateway:
             known = search_pb2.SearchRequest(query="harbour crane")
