@@ -53,23 +53,21 @@ def settle_usage(provider: ProviderUsage | None, counted: Usage, hold: Usage) ->
     report worthless. Cached tokens are cut to the prompt they are part of; reasoning that exceeds the completion
     is flagged and stays.
     """
-    ours = _clamped(counted, hold)
-    if provider is None:
-        return Settlement(ours)
-    flags = _nonsense(provider, hold)
-    if flags:
-        return Settlement(ours, flags)
+    flags = _nonsense(provider, hold) if provider is not None else ()
+    if provider is None or flags:
+        return Settlement(_clamped(counted, hold), flags)
     cached = min(provider.cached_prompt_tokens, provider.prompt_tokens)
     if cached < provider.cached_prompt_tokens:
         flags += ("cached_prompt_tokens",)
     if provider.reasoning_tokens > provider.completion_tokens:
         flags += ("reasoning_tokens",)
-    usage = replace(
-        ours,
+    usage = Usage(
         prompt_tokens=provider.prompt_tokens,
         cached_prompt_tokens=cached,
         completion_tokens=provider.completion_tokens,
         reasoning_tokens=provider.reasoning_tokens,
+        search_calls=counted.search_calls,
+        tool_runs=counted.tool_runs,
         basis=UsageBasis.PROVIDER,
     )
     return Settlement(usage, flags)

@@ -40,8 +40,9 @@ def checkpoint(job: Job, prices: PriceBook) -> Receipt:
     """The open receipt of a running turn with what it has used by our own count: its bill, should it be lost."""
     usage = settle_usage(None, job.counted(), job.receipt.reserved).usage
     priced = _priced(job, usage, prices)
-    return replace(
-        job.closed(None, 0.0),
+    return job.closed(
+        None,
+        0.0,
         finish=None,
         settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
         price_entry=priced.entry,
@@ -59,8 +60,9 @@ def closed_receipt(
     searched = ending is not Ending.FAILED_BEFORE_OUTPUT
     priced = _priced(job, usage, prices, searched=searched)
     settled = replace(usage, cost_nano_usd=priced.cost_nano_usd)
-    return replace(
-        job.closed(failure, now),
+    return job.closed(
+        failure,
+        now,
         settled=settled.plus(job.deciding) if searched else settled,
         price_entry=priced.entry,
         peak_price=priced.peak,

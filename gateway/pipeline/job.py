@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gateway.audit import Entry
 from gateway.domain.answer import Received
@@ -106,19 +107,22 @@ class Job:
             self.longest_gap_s = max(self.longest_gap_s, now - self.last_output)
         self.last_output = now
 
-    def closed(self, failure: GatewayError | None, now: float) -> Receipt:
-        """The receipt of this turn, over at `now` (seconds since the epoch); its bill is not in it yet."""
-        return replace(
-            self.receipt,
-            finish=finish_of(failure, self.received),
-            settled_at=now,
-            reason=failure.reason if failure else "",
-            attempts=(*self.receipt.attempts, *self.calls),
-            served_by=self.route.provider.name if self.answered else "",
-            route_reason=self.route.reason,
-            degraded=self.degraded,
-            cache_level=self.sharing.level,
-        )
+    def closed(self, failure: GatewayError | None, now: float, **bill: Any) -> Receipt:
+        """The receipt of this turn, over at `now` (seconds since the epoch).
+
+        `bill` are fields of the receipt that only its bill knows. Any: each has a type of its own.
+        """
+        known = {
+            "finish": finish_of(failure, self.received),
+            "settled_at": now,
+            "reason": failure.reason if failure else "",
+            "attempts": (*self.receipt.attempts, *self.calls),
+            "served_by": self.route.provider.name if self.answered else "",
+            "route_reason": self.route.reason,
+            "degraded": self.degraded,
+            "cache_level": self.sharing.level,
+        }
+        return replace(self.receipt, **{**known, **bill})
 
     def end(self, receipt: Receipt) -> TurnEnd:
         """What the caller is told of a closed receipt."""
