@@ -8,6 +8,7 @@ steps, a tenth of what it was, then twice as much every second. What the caller 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 STEPS = 4
 """Steps of the ramp: 10, 20, 40 and 80 percent."""
@@ -70,7 +71,7 @@ class Circuit:
         self.state = State.CLOSED
         self._open_s = rules.open_s
         self._until = 0.0
-        self._last_probe = float("-inf")
+        self._last_probe = -inf
         self._probes = 0
         self._since = 0.0
         self._rate = 0.0
@@ -140,9 +141,10 @@ class Circuit:
                 self.state = State.OPEN  # its wait is over, so the next call is the probe
 
     def condemn(self, now: float) -> None:
-        """Opens at once: the upstream has said that it will not answer."""
+        """Opens at once: the upstream has said that it will not answer. The last hope may be probed right away."""
         if self._rules.failures and self.state in (State.CLOSED, State.RAMPING):
             self._open(now)
+            self._last_probe = -inf
 
     def _open(self, now: float) -> None:
         if self.state is State.RAMPING:  # it had not recovered

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from statistics import median
 
+from gateway.domain.errors import Reason
 from gateway.models.breaker import BreakerRules, Circuit, Pass, State
 from gateway.models.catalogue import Catalogue, Route
 from gateway.models.retry import Budget, RetryRules
@@ -38,12 +39,13 @@ class Standing:
 class Place:
     """What is known of one route."""
 
-    __slots__ = ("circuit", "firsts", "in_flight")
+    __slots__ = ("circuit", "dead", "firsts", "in_flight")
 
     def __init__(self, rules: BreakerRules) -> None:
         self.circuit = Circuit(rules)
         self.firsts: deque[float] = deque(maxlen=REMEMBERED)
         self.in_flight = 0
+        self.dead: Reason | None = None
 
 
 class Call:
@@ -63,6 +65,7 @@ class Call:
     def first_output(self, now: float) -> None:
         """It speaks: enough for a probe."""
         self._place.firsts.append(now - self._begun)
+        self._place.dead = None
         if self._how is Pass.PROBE and not self._proved:
             self._proved = True
             self._tell(lambda circuit: circuit.succeeded(Pass.PROBE, now))
@@ -130,12 +133,13 @@ class Health:
                     return route, Call(self, name, how, now)
         return None
 
-    def condemn(self, route: Route, now: float) -> None:
-        """The upstream will not serve this key: its circuits open, for every model."""
+    def condemn(self, route: Route, reason: Reason, now: float) -> None:
+        """The upstream will not serve this key, for this reason: its circuits open, for every model."""
         for name, place in self._places.items():
             if name[0] == route.upstream and name[2] == route.key:
                 before = place.circuit.state
                 place.circuit.condemn(now)
+                place.dead = reason
                 self.told(name, before)
 
     def place(self, name: Name) -> Place:
@@ -145,6 +149,11 @@ class Health:
     def budget_of(self, upstream: str) -> Budget:
         """What retries of this upstream may still cost."""
         return self._budgets[upstream]
+
+    def dead(self, routes: Iterable[Route]) -> Reason | None:
+        """Why none of these is served, where their keys are the reason of all."""
+        reasons = [self._places[name_of(route)].dead for route in routes]
+        return reasons[0] if reasons and None not in reasons else None
 
     def load(self, route: Route) -> int:
         """Calls in flight."""

@@ -15,6 +15,7 @@ from gateway.domain.errors import GatewayError, Reason, UpstreamError
 from gateway.domain.events import Notice, NoticeKind
 from gateway.models.catalogue import Route
 from gateway.models.health import Call, Health
+from gateway.models.openai_errors import upstream_failure
 from gateway.models.retry import (
     CIRCUIT_OPEN,
     cause_of,
@@ -68,7 +69,7 @@ class Trying:
             routes, may_serve
         )
         if begun is None:
-            raise _nobody()
+            raise _nobody(self._health.dead(first))
         if _is_elsewhere(begun[0], job.plan.route):
             await emit(
                 _rerouted(begun[0], "the upstream that comes first is not used at the moment", CIRCUIT_OPEN)
@@ -99,7 +100,7 @@ class Trying:
             await ask(job)
         except UpstreamError as error:
             if is_dead_key(error):
-                health.condemn(route, time.perf_counter())
+                health.condemn(route, error.reason, time.perf_counter())
             # One fault counts once, whoever listened.
             if tells_nothing(error) or job.sharing.level == JOINED:
                 call.released()
@@ -184,8 +185,10 @@ def _rerouted(route: Route, why: str, cause: str) -> Notice:
     )
 
 
-def _nobody() -> UpstreamError:
-    """Every circuit is open: refused at once, without a call."""
+def _nobody(dead: Reason | None) -> UpstreamError:
+    """Every circuit is open: refused at once, without a call. No caller mends `dead` keys by waiting."""
+    if dead is not None:
+        return upstream_failure(dead, CIRCUIT_OPEN)
     return UpstreamError(
         Reason.UPSTREAM_UNAVAILABLE,
         "no upstream of this model answers at the moment; try again shortly",

@@ -32,10 +32,10 @@ class UpstreamMetrics:
             "gateway_upstream_retries_total", "Calls made again after a failure before any output", ("upstream",)
         )
         self._rerouted = counter(
-            "gateway_rerouted_turns_total", "Turns that another place answered than comes first", ("reason",)
+            "gateway_rerouted_turns_total", "Turns answered elsewhere than where they go first", ("reason",)
         )
         self._oddities = counter(
-            "gateway_upstream_oddities_total", "What upstreams sent that was put up with, by its kind", ("what",)
+            "gateway_upstream_oddities_total", "What upstreams sent and was put up with, by its kind", ("what",)
         )
         self._own_cost = counter(
             "gateway_own_cost_usd_total",

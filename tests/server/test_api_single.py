@@ -321,11 +321,14 @@ async def test_an_interrupted_turn_names_the_policy_by_which_it_is_charged(tmp_p
 
 
 async def test_trouble_before_the_first_frame_is_the_status_alone(tmp_path: Path) -> None:
-    """Generate has sent nothing then, so that a client library may try again by itself; never a fault."""
+    """Generate has sent nothing then, so that a client library may try again by itself; never a fault.
+
+    A retry of the gateway's own is a notice, and with it the frames begin.
+    """
     reply = Reply.json(503, {"error": {"message": "overloaded"}})
     async with (
         ScriptedUpstream(reply) as upstream,
-        running(tmp_path, upstream=upstream.url) as gateway,
+        running(tmp_path, upstream=upstream.url, environment={"GATEWAY_ROUTING_ATTEMPTS": "1"}) as gateway,
     ):
         for method, request in (
             (gateway.inference.Generate, plain()),

@@ -279,6 +279,9 @@ key = "sk-first, sk-second"
                 "UPSTREAM_CREDENTIALS",
             )
             assert len(house.upstream.exchanges) == 2
+            later = [await house.outcome() for _ in range(10)]
+            assert {outcome.status.reason for outcome in later} == {"UPSTREAM_CREDENTIALS"}
+            assert len(house.upstream.exchanges) < 12
 
     async def test_a_region_is_a_wish_that_is_kept(self, pair: Pair) -> None:
         """Even when the first upstream is well; one that is unknown is refused by name."""

@@ -74,10 +74,12 @@ class TestOpening:
         assert one.state is State.CLOSED
 
     def test_a_dead_key_opens_it_at_once(self) -> None:
-        """Without a count."""
+        """Without a count; where nobody else is, the next call may look whether it is still dead."""
         one = circuit()
         one.condemn(0.0)
         assert not call(one, 29.9, well=True)
+        assert call(one, 29.9, well=False, last=True)
+        assert not call(one, 29.95, well=True, last=True)
 
     def test_without_a_limit_of_failures_it_never_opens(self) -> None:
         """Not even by condemnation."""

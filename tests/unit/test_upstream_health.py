@@ -120,7 +120,8 @@ def test_a_dead_key_is_dead_for_every_model() -> None:
     catalogue = Catalogue([served(FLASH, place("eu", 1), place("eu", 2)), served(PRO, place("eu", 1))])
     health = Health(catalogue)
     route = Router(catalogue).routes(Wish("flash"), Tenant("t"))[0]
-    health.condemn(route, 0.0)
+    health.condemn(route, Reason.UPSTREAM_BALANCE, 0.0)
+    assert health.dead([route]) is Reason.UPSTREAM_BALANCE
     states = {(one.model, one.key): one.state for one in health.standings()}
     assert states == {("flash", 1): State.OPEN, ("flash", 2): State.CLOSED, ("pro", 1): State.OPEN}
 
