@@ -206,8 +206,8 @@ class Timers:
 class Billing:
     """What an interrupted stream costs, and a price book of the operator's own (a TOML file).
 
-    `cached_answer_percent` is what an answer costs that came from the cache, or from an identical question in flight,
-    in percent of what the model's costs.
+    `cached_answer_percent` is what an answer costs that came from the cache, or from an identical question in
+    flight, in percent of what the model's costs.
     """
 
     broken_stream: str = setting("charge_delivered", check=schema.one_of("charge_delivered", "free"))
@@ -220,8 +220,8 @@ class Cache:
     """What was answered and may be answered again; times in seconds, sizes in MiB.
 
     `answers` and `join` switch on the answer cache and the joining of identical questions in flight. Redis (where
-    `redis.url` is set) and disk (`disk_mib` 0 = none) are used only with a seal key. An answer is kept for `stale_s`
-    beyond its lifetime, for times when no model can be reached; with a lifetime of 0 for these alone.
+    `redis.url` is set) and disk (`disk_mib` 0 = none) are used only with a seal key. An answer is kept for
+    `stale_s` beyond its lifetime, for times when no model can be reached; with a lifetime of 0 for these alone.
     """
 
     answers: bool = setting(True)

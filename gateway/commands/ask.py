@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
             return WRONG_USAGE
         options = connection.turn_options(args)
         options["prompt"] = question
-        look = connection.look(read_settings(), reasoning=args.show_reasoning, provenance=True)
+        look = connection.look(
+            read_settings(), reasoning=args.show_reasoning, searches=args.search == "always", provenance=True
+        )
         client = GatewayClient(args.target, **connection.client_options(args))
         asyncio.run(_print_frames(client, options) if args.json else _print_answer(client, options, look))
     except SettingsError as error:

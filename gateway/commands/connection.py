@@ -77,7 +77,7 @@ def turn_options(args: argparse.Namespace) -> TurnOptions:
     return options
 
 
-def look(settings: ClientSettings, *, reasoning: bool, provenance: bool = False) -> Look:
+def look(settings: ClientSettings, *, reasoning: bool, searches: bool = False, provenance: bool = False) -> Look:
     """What the terminal allows; colours need both streams to be one."""
     out, aside = sys.stdout.isatty(), sys.stderr.isatty()
     return Look(
@@ -85,6 +85,7 @@ def look(settings: ClientSettings, *, reasoning: bool, provenance: bool = False)
         live=aside,
         terminal=out,
         reasoning=reasoning,
+        searches=searches,
         provenance=provenance,
         columns=columns(),
     )

@@ -41,13 +41,14 @@ class Piece:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the terminal can do. `live` allows asides about what is going on; `terminal` is whether the answer
-    is read on one, where control characters must not get through. `provenance` says after an answer where each of
-    its sentences comes from."""
+    is read on one, where control characters must not get through. `searches` is known when every question is to be
+    searched for. `provenance` says after an answer where each of its sentences comes from."""
 
     colour: bool = False
     live: bool = False
     terminal: bool = False
     reasoning: bool = False
+    searches: bool = False
     provenance: bool = False
     columns: int = 80
 
@@ -95,7 +96,8 @@ class AnswerView:
         return [*self._done_thinking(), *self._line_end()]
 
     def _queue(self, accepted: inference_pb2.Accepted) -> list[Piece]:
-        return self._live(f"waiting, number {accepted.queue_position}") if accepted.queue_position else []
+        waiting = self._live(f"waiting, number {accepted.queue_position}") if accepted.queue_position else []
+        return [*waiting, *(self._live("searching") if self._look.searches else [])]
 
     def _search(self, event: inference_pb2.SearchEvent) -> list[Piece]:
         self._sources.update({source.source_id: source for source in event.sources})
@@ -215,12 +217,10 @@ def source_lines(source: content_pb2.Source, columns: int = 80) -> list[str]:
 
 
 def search_line(event: inference_pb2.SearchEvent) -> str:
-    """Which provider does what, or did it in which time."""
+    """What a provider found, and in which time."""
     who = one_line(event.provider)
     took = f"{event.took.seconds + event.took.nanos / 1e9:.1f} s"
     match event.status:
-        case inference_pb2.SEARCH_STATUS_STARTED:
-            return f"asking {who} for “{one_line(event.query)}”"
         case inference_pb2.SEARCH_STATUS_FAILED:
             return f"{who}: failed after {took}{_because(event.detail)}"
         case inference_pb2.SEARCH_STATUS_SKIPPED:

@@ -83,12 +83,11 @@ class Accepted:
 
 
 class SearchStatus(Enum):
-    """How one search call stands; the values are the numbers of the wire."""
+    """How one search call ended; the values are the numbers of the wire."""
 
     OK = 1
     FAILED = 2
     SKIPPED = 3
-    STARTED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class SearchEvent:
-    """One call to one search provider, started, finished, failed or skipped; `took_s` in seconds."""
+    """One call to one search provider, finished, failed or skipped; `took_s` in seconds."""
 
     provider: str
     query: str

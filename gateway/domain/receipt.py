@@ -25,8 +25,8 @@ class Receipt:
     """Exactly one per turn. Open (`finish` None, `settled_at` 0) from reserve, closed once.
 
     Times are seconds since the epoch. `(tenant, session_id, turn_id)` is unique;
-    `body_sha256` tells a repeat from a conflict. `reservation_id` is under which the limiter holds what is reserved,
-    empty where that is the receipt's own id.
+    `body_sha256` tells a repeat from a conflict. `reservation_id` is the id under which the limiter holds what is
+    reserved, empty where that is the receipt's own.
     """
 
     receipt_id: str

@@ -12,9 +12,9 @@ class TurnRecord:
 
     `first_output_s` is None when nothing came; `longest_gap_s` is the longest wait between two batches of output;
     `batches` counts them and `events` the upstream events in them. `upstream_failures` are the reasons of attempts
-    that failed. `search_s` is None where nothing was searched; `connect_overlap_s` is how much of the connecting to
-    the model happened during the search, and was not waited for after it. `attempts` are those of this run alone;
-    `own_cost_nano_usd` is what calls cost that nobody is charged for.
+    that failed. `search_s` is None where nothing was searched; `connect_overlap_s` is how much of the connecting
+    to the model happened during the search, and was not waited for after it. `attempts` are those of this run
+    alone; `own_cost_nano_usd` is what calls cost that nobody is charged for.
     """
 
     call: Call

@@ -26,7 +26,7 @@ class Template:
         return payload.startswith(self.before) and payload.endswith(self.after)
 
     def cut_all(self, payloads: Sequence[bytes]) -> str | None:
-        """The text of all these events, told by a search for what lies between two texts; None where one needs more.
+        """The text of all these events, found by what lies between two texts; None where one needs more.
 
         A line feed in a text or in an event would be confused with the one that joins two events, so it is among
         what needs parsing.

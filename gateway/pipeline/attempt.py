@@ -65,15 +65,9 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> No
 
 async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
     received, patience, meter = job.received, over.patience, over.meter
-    thinks = prompt.generation.thinking not in (None, Thinking.OFF)
     upstream = Watch()
     async with upstream, aclosing(await over.listening.open(job, prompt, outlet)) as batches:
-        place = job.route.endpoint
-        if thinks:
-            first_s = place.first_output_thinking_s or patience.first_output_thinking_s
-        else:
-            first_s = place.first_output_s or patience.first_output_s
-        upstream.expect(first_s, no_first_output)
+        upstream.expect(_first_output_s(job, prompt, patience), no_first_output)
         async for batch in batches:
             before = received.output_events
             for event in batch:
@@ -99,6 +93,14 @@ async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -
         raise UpstreamError(
             Reason.UPSTREAM_PROTOCOL, "the model's answer had no end", facts={"upstream_cause": "no_finish"}
         )
+
+
+def _first_output_s(job: Job, prompt: Prompt, patience: Patience) -> float:
+    """How long the first output may take: an upstream may have times of its own."""
+    place = job.route.endpoint
+    if prompt.generation.thinking in (None, Thinking.OFF):
+        return place.first_output_s or patience.first_output_s
+    return place.first_output_thinking_s or patience.first_output_thinking_s
 
 
 def no_first_output() -> GatewayError:

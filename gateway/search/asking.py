@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from gateway.domain.errors import UpstreamError
-from gateway.domain.events import SearchEvent, SearchStatus
+from gateway.domain.events import SearchStatus
 from gateway.search import Hit, SearchProvider, SearchQuery, Tell
 from gateway.search.calls import Asked
 from gateway.search.fresh import FreshCache
@@ -39,14 +39,12 @@ class Asking:
         self._found = found
 
     async def ask(self, asked: Sequence[Asked], query: SearchQuery, clock: Clock, tell: Tell) -> list[Outcome]:
-        """What became of each call, in the order of `asked`; what begins and what fails is told at once.
+        """What became of each call, in the order of `asked`; what fails is told at once.
 
         `query` is what all have in common. The search takes as long as the slowest call, never their sum.
         """
         async with together() as group:
             tasks = [group.create_task(self._ask(one, query, clock)) for one in asked]
-            for one in asked:
-                await tell(SearchEvent(one.provider, one.terms, SearchStatus.STARTED))
             waiting = set(tasks)
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

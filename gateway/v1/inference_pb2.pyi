@@ -69,7 +69,6 @@ class SearchStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SEARCH_STATUS_OK: _ClassVar[SearchStatus]
     SEARCH_STATUS_FAILED: _ClassVar[SearchStatus]
     SEARCH_STATUS_SKIPPED: _ClassVar[SearchStatus]
-    SEARCH_STATUS_STARTED: _ClassVar[SearchStatus]
 
 class NoticeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -130,7 +129,6 @@ SEARCH_STATUS_UNSPECIFIED: SearchStatus
 SEARCH_STATUS_OK: SearchStatus
 SEARCH_STATUS_FAILED: SearchStatus
 SEARCH_STATUS_SKIPPED: SearchStatus
-SEARCH_STATUS_STARTED: SearchStatus
 NOTICE_KIND_UNSPECIFIED: NoticeKind
 NOTICE_KIND_DEGRADED: NoticeKind
 NOTICE_KIND_REROUTED: NoticeKind

@@ -17,7 +17,8 @@ def test_ids_are_32_hexadecimal_digits_and_all_different() -> None:
 def test_a_process_that_splits_off_has_ids_of_its_own() -> None:
     """What was fetched ahead belongs to the parent. Tried in a process without threads, which may be split."""
     program = (
-        "import os; from gateway.fresh_ids import new_id; new_id(); child = os.fork(); child and os.waitpid(child, 0);"
+        "import os; from gateway.fresh_ids import new_id; new_id(); "
+        "child = os.fork(); child and os.waitpid(child, 0);"
         "print(*(new_id() for _ in range(40)), flush=True)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -98,7 +98,7 @@ RAW = st.one_of(
 
 @given(st.lists(RAW, min_size=1, max_size=6), st.sampled_from([b"", b"x", b"\n"]))
 def test_all_at_once_is_one_by_one(pieces: list[bytes], odd: bytes) -> None:
-    """Whatever stands in the events, broken UTF-8 and line feeds too: the same text, or it is left to the slow way."""
+    """Whatever stands in the events, broken UTF-8 and line feeds too: the same text, or the slow way."""
     template = Template("content", b'{"c":"', b'"}')
     payloads = [template.before + piece + template.after for piece in pieces[:-1]]
     payloads.append(template.before + pieces[-1] + template.after + odd)

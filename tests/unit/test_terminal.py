@@ -158,17 +158,16 @@ def test_searches_and_the_queue_show_only_where_somebody_watches() -> None:
     """On a terminal they are asides; into a file nothing of them goes."""
     happening = (
         inference_pb2.Accepted(receipt_id="r1", queue_position=2),
-        search(provider="brave", status=inference_pb2.SEARCH_STATUS_STARTED, sources=[]),
         search(TIDES),
         search(provider="brave", status=inference_pb2.SEARCH_STATUS_FAILED, detail="timeout"),
         search(provider="old", status=inference_pb2.SEARCH_STATUS_SKIPPED),
         search(TIDES, MOON, from_cache=True),
         search(provider="pages", sources=[], detail="1 of 2 pages could not be read"),
     )
-    _, aside = shown(*happening, ended(), look=Look(live=True))
+    _, aside = shown(*happening, ended(), look=Look(live=True, searches=True))
     assert aside == (
         "· waiting, number 2\n"
-        "· asking brave for “tides”\n"
+        "· searching\n"
         "· embedded: found 1 source in 0.1 s\n"
         "· brave: failed after 0.1 s: timeout\n"
         "· old: skipped\n"

@@ -433,7 +433,7 @@ func (Place) EnumDescriptor() ([]byte, []int) {
 	return file_gateway_v1_inference_proto_rawDescGZIP(), []int{6}
 }
 
-// SearchStatus says how one search call stands.
+// SearchStatus says how one search call ended.
 type SearchStatus int32
 
 const (
@@ -445,9 +445,6 @@ const (
 	SearchStatus_SEARCH_STATUS_FAILED SearchStatus = 2
 	// The provider was not asked; `detail` says why.
 	SearchStatus_SEARCH_STATUS_SKIPPED SearchStatus = 3
-	// The provider is being asked. Another event with the same provider and query says how that
-	// ended; only streams of frames have this one.
-	SearchStatus_SEARCH_STATUS_STARTED SearchStatus = 4
 )
 
 // Enum value maps for SearchStatus.
@@ -457,14 +454,12 @@ var (
 		1: "SEARCH_STATUS_OK",
 		2: "SEARCH_STATUS_FAILED",
 		3: "SEARCH_STATUS_SKIPPED",
-		4: "SEARCH_STATUS_STARTED",
 	}
 	SearchStatus_value = map[string]int32{
 		"SEARCH_STATUS_UNSPECIFIED": 0,
 		"SEARCH_STATUS_OK":          1,
 		"SEARCH_STATUS_FAILED":      2,
 		"SEARCH_STATUS_SKIPPED":     3,
-		"SEARCH_STATUS_STARTED":     4,
 	}
 )
 
@@ -2140,15 +2135,15 @@ func (x *Delta) GetRefusal() string {
 	return ""
 }
 
-// SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
-// of whole pages is reported in the same way, under the provider `pages`.
+// SearchEvent reports one call to one search provider, and in the same way, under the provider
+// `pages`, the reading of whole pages.
 type SearchEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider, by its name in the configuration.
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	// The query as the provider got it, cut to its own limit.
 	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	// How the call stands.
+	// How the call ended.
 	Status SearchStatus `protobuf:"varint,3,opt,name=status,proto3,enum=gateway.v1.SearchStatus" json:"status,omitempty"`
 	// The sources of this provider that were kept, already numbered for the turn. None means that
 	// none was.
@@ -3065,13 +3060,12 @@ const file_gateway_v1_inference_proto_rawDesc = "" +
 	"\tPLACE_ANY\x10\x01\x12\x14\n" +
 	"\x10PLACE_LOCAL_ONLY\x10\x02\x12\x14\n" +
 	"\x10PLACE_CLOUD_ONLY\x10\x03\x12\x15\n" +
-	"\x11PLACE_LOCAL_FIRST\x10\x04*\x93\x01\n" +
+	"\x11PLACE_LOCAL_FIRST\x10\x04*x\n" +
 	"\fSearchStatus\x12\x1d\n" +
 	"\x19SEARCH_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SEARCH_STATUS_OK\x10\x01\x12\x18\n" +
 	"\x14SEARCH_STATUS_FAILED\x10\x02\x12\x19\n" +
-	"\x15SEARCH_STATUS_SKIPPED\x10\x03\x12\x19\n" +
-	"\x15SEARCH_STATUS_STARTED\x10\x04*\xd4\x02\n" +
+	"\x15SEARCH_STATUS_SKIPPED\x10\x03*\xd4\x02\n" +
 	"\n" +
 	"NoticeKind\x12\x1b\n" +
 	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +

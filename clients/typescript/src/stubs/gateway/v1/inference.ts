@@ -126,7 +126,7 @@ export enum Place {
   UNRECOGNIZED = -1,
 }
 
-/** SearchStatus says how one search call stands. */
+/** SearchStatus says how one search call ended. */
 export enum SearchStatus {
   /** SEARCH_STATUS_UNSPECIFIED - No status was set. */
   SEARCH_STATUS_UNSPECIFIED = 0,
@@ -136,11 +136,6 @@ export enum SearchStatus {
   SEARCH_STATUS_FAILED = 2,
   /** SEARCH_STATUS_SKIPPED - The provider was not asked; `detail` says why. */
   SEARCH_STATUS_SKIPPED = 3,
-  /**
-   * SEARCH_STATUS_STARTED - The provider is being asked. Another event with the same provider and query says how that
-   * ended; only streams of frames have this one.
-   */
-  SEARCH_STATUS_STARTED = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -594,15 +589,15 @@ export interface Delta {
 }
 
 /**
- * SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
- * of whole pages is reported in the same way, under the provider `pages`.
+ * SearchEvent reports one call to one search provider, and in the same way, under the provider
+ * `pages`, the reading of whole pages.
  */
 export interface SearchEvent {
   /** The provider, by its name in the configuration. */
   provider: string;
   /** The query as the provider got it, cut to its own limit. */
   query: string;
-  /** How the call stands. */
+  /** How the call ended. */
   status: SearchStatus;
   /**
    * The sources of this provider that were kept, already numbered for the turn. None means that

@@ -7,8 +7,8 @@ package inferencegateway.v1;
 
 /**
  * <pre>
- * SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
- * of whole pages is reported in the same way, under the provider `pages`.
+ * SearchEvent reports one call to one search provider, and in the same way, under the provider
+ * `pages`, the reading of whole pages.
  * </pre>
  *
  * Protobuf type {@code gateway.v1.SearchEvent}
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   private int status_ = 0;
   /**
    * <pre>
-   * How the call stands.
+   * How the call ended.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -168,7 +168,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the call stands.
+   * How the call ended.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -585,8 +585,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * SearchEvent reports one call to one search provider: that it began, and how it ended. The reading
-   * of whole pages is reported in the same way, under the provider `pages`.
+   * SearchEvent reports one call to one search provider, and in the same way, under the provider
+   * `pages`, the reading of whole pages.
    * </pre>
    *
    * Protobuf type {@code gateway.v1.SearchEvent}
@@ -1054,7 +1054,7 @@ private static final long serialVersionUID = 0L;
     private int status_ = 0;
     /**
      * <pre>
-     * How the call stands.
+     * How the call ended.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1065,7 +1065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call stands.
+     * How the call ended.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1080,7 +1080,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call stands.
+     * How the call ended.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1093,7 +1093,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call stands.
+     * How the call ended.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How the call stands.
+     * How the call ended.
      * </pre>
      *
      * <code>.gateway.v1.SearchStatus status = 3;</code>

@@ -52,7 +52,7 @@ public interface SearchEventOrBuilder extends
 
   /**
    * <pre>
-   * How the call stands.
+   * How the call ended.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>
@@ -61,7 +61,7 @@ public interface SearchEventOrBuilder extends
   int getStatusValue();
   /**
    * <pre>
-   * How the call stands.
+   * How the call ended.
    * </pre>
    *
    * <code>.gateway.v1.SearchStatus status = 3;</code>

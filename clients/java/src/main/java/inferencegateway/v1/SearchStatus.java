@@ -7,7 +7,7 @@ package inferencegateway.v1;
 
 /**
  * <pre>
- * SearchStatus says how one search call stands.
+ * SearchStatus says how one search call ended.
  * </pre>
  *
  * Protobuf enum {@code gateway.v1.SearchStatus}
@@ -47,15 +47,6 @@ public enum SearchStatus
    * <code>SEARCH_STATUS_SKIPPED = 3;</code>
    */
   SEARCH_STATUS_SKIPPED(3),
-  /**
-   * <pre>
-   * The provider is being asked. Another event with the same provider and query says how that
-   * ended; only streams of frames have this one.
-   * </pre>
-   *
-   * <code>SEARCH_STATUS_STARTED = 4;</code>
-   */
-  SEARCH_STATUS_STARTED(4),
   UNRECOGNIZED(-1),
   ;
 
@@ -100,15 +91,6 @@ public enum SearchStatus
    * <code>SEARCH_STATUS_SKIPPED = 3;</code>
    */
   public static final int SEARCH_STATUS_SKIPPED_VALUE = 3;
-  /**
-   * <pre>
-   * The provider is being asked. Another event with the same provider and query says how that
-   * ended; only streams of frames have this one.
-   * </pre>
-   *
-   * <code>SEARCH_STATUS_STARTED = 4;</code>
-   */
-  public static final int SEARCH_STATUS_STARTED_VALUE = 4;
 
 
   public final int getNumber() {
@@ -139,7 +121,6 @@ public enum SearchStatus
       case 1: return SEARCH_STATUS_OK;
       case 2: return SEARCH_STATUS_FAILED;
       case 3: return SEARCH_STATUS_SKIPPED;
-      case 4: return SEARCH_STATUS_STARTED;
       default: return null;
     }
   }
