@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def draw(place, title, having) -> None:
-    """Bars with their range, on a scale of tens, for the distances are that large."""
+    """Bars with their range; all but memory on a scale of tens, for the distances are that large."""
     if not having:
         place.set_axis_off()
         return
@@ -50,8 +50,11 @@ def draw(place, title, having) -> None:
         OURS if name == "gateway" else REFERENCE if name in ("direct", "bare loop") else OTHER for name in names
     ]
     bars = place.barh(names, middles, xerr=[low, high], color=colours, capsize=2, ecolor="#444444")
-    place.bar_label(bars, labels=[f"{middle:,.3g}" for middle in middles], padding=4)
-    place.set_xscale("log")
+    place.bar_label(
+        bars, labels=[f"{middle:,.0f}" if middle >= 100 else f"{middle:.3g}" for middle in middles], padding=4
+    )
+    if not title.startswith("Memory"):
+        place.set_xscale("log")
     place.margins(x=0.25)
     place.set_title(title, loc="left")
 
