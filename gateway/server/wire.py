@@ -49,8 +49,7 @@ class Wire:
         sender = asyncio.current_task()
         if sender is None:
             raise RuntimeError("a message needs a task that sends it")
-        if self._too_slow:
-            raise client_too_slow()
+        self._check_reader()
         self._sender, cancelling = sender, sender.cancelling()
         self._began = self._loop.time()
         if self._timer is None:
@@ -69,6 +68,10 @@ class Wire:
             raise
         finally:
             self._sender = None
+
+    def _check_reader(self) -> None:
+        if self._too_slow:
+            raise client_too_slow()
 
     async def _hand_over_first(self, message: Any) -> None:
         self._first = self._loop.create_task(self._context.write(message))
