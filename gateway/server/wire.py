@@ -62,8 +62,7 @@ class Wire:
             except grpc.aio.InternalError as error:
                 await self._hand_over_again(message, error)
         except asyncio.CancelledError:
-            # `_look` sets it while this waits, which the type checker cannot know.
-            if self._too_slow and sender.uncancel() <= cancelling:  # type: ignore[unreachable]
+            if self._too_slow and sender.uncancel() <= cancelling:
                 raise client_too_slow() from None
             raise
         finally:

@@ -116,7 +116,7 @@ def litellm(installed: Path, upstream: Upstream, folder: Path) -> Iterator[Targe
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        # A hundred equal pieces would be taken for a model in a loop; what is sent here is a moment, often the same.
+        # A hundred equal pieces are taken for a model in a loop; what is sent here is a moment, often the same.
         "REPEATED_STREAMING_CHUNK_LIMIT": "1000000",
         "PATH": f"{installed / 'bin'}:/usr/local/bin:/usr/bin:/bin",
     }
