@@ -62,7 +62,7 @@ COLUMNS = ("primary", "standby", "degraded", "broken off", "refused")
 
 @dataclass
 class Drill:
-    """What happened. `seconds` counts, for each second that turns began in, how they ended."""
+    """What happened. `seconds` counts, for each second, how the turns ended that ended then."""
 
     seconds: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     events: list[tuple[float, str]] = field(default_factory=list)
@@ -158,7 +158,6 @@ class _Callers:
 
 async def _turn(gateway: Running, prompt: str, begun: float, found: Drill) -> None:
     """One turn, as its caller sees it."""
-    second = int(asyncio.get_running_loop().time() - begun)
     turn = inference_pb2.Turn(prompt=prompt, search=SEARCH, cache=OWN_ANSWER)
     call: Any = gateway.inference.Generate(turn, metadata=gateway.bearer())  # Any: a call of grpc.aio
     ends, word = 0, "refused"
@@ -174,7 +173,7 @@ async def _turn(gateway: Running, prompt: str, begun: float, found: Drill) -> No
     else:
         if ends != 1:
             found.faults.append(f"an answer with {ends} ends")
-    found.seconds[second][word] += 1
+    found.seconds[int(asyncio.get_running_loop().time() - begun)][word] += 1
     found.ended[word] += 1
 
 
