@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gateway.domain.errors import Reason
 from gateway.domain.events import Finish
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.upstreams import UpstreamCollector
 from tests.support import manifests, tools
 
 MONITORING = manifests.K8S / "components" / "monitoring"
@@ -27,7 +28,7 @@ def known() -> dict[str, set[str]]:
     """Every series of the real registry, with its labels."""
     metrics = Metrics()
     # What belongs together has an object of its own on the page.
-    parts = [metrics, metrics.load, metrics.books]
+    parts = [metrics, *(part for name, part in vars(metrics).items() if not name.startswith("_"))]
     wrappers = [value for part in parts for value in vars(part).values() if isinstance(value, MetricWrapperBase)]
     series: dict[str, set[str]] = {}
     for wrapper in wrappers:
@@ -35,6 +36,9 @@ def known() -> dict[str, set[str]]:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         for suffix in SUFFIXES[family.type]:
             series[name + suffix] = set(wrapper._labelnames)
+    # Those of the upstreams are made for each page anew.
+    for made in UpstreamCollector(tuple).collect():
+        series[made.name] = set(made._labelnames)
     return series
 
 
@@ -46,7 +50,9 @@ QUERIES = [*PANELS, *RULES]
 
 def test_the_page_of_metrics_has_these_series() -> None:
     """What is taken for the registry here is what Prometheus gets to see."""
-    page = Metrics().page().decode()
+    metrics = Metrics()
+    metrics.upstreams.watch(tuple)
+    page = metrics.page().decode()
     assert {name for name in KNOWN if not re.search(rf"^# HELP {name.removesuffix('_bucket')}\b", page, re.M)} <= {
         name for name in KNOWN if name.endswith(("_sum", "_count"))
     }
