@@ -14,6 +14,7 @@ from gateway.sections import DeepSeek
 DEEPSEEK = "deepseek"
 EMBEDDED = "embedded"
 UPSTREAM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+LIMITS = {"context_tokens": "the model takes", "max_output_tokens": "it may answer with"}
 MODEL_NAME = re.compile(r"[!-~]{1,128}")
 
 
@@ -97,10 +98,13 @@ def read_serving(
     # A name that is wrong in one place is a fault there, and not in every place that uses it.
     models = _models(document, upstreams, faults)
     faults += _name_faults(models.values())
-    for name in upstreams.keys() - {place for model in models.values() for place, _ in model.places}:
-        faults.append(
-            f"upstreams.{name}: no model is served there; name it in the upstreams of a [models.…] table"
-        )
+    served = {place for model in models.values() for place, _ in model.places}
+    # Of a kind that is wrong nobody knows which models it brings.
+    faults += [
+        f"upstreams.{name}: no model is served there; name it in the upstreams of a [models.…] table"
+        for name, upstream in upstreams.items()
+        if name not in served and upstream.kind in PROFILES
+    ]
     return Serving(upstreams, models)
 
 
@@ -194,9 +198,9 @@ def _model(
         family=read.family or base.family,
     )
     faults += [
-        f"{where}.{limit}: missing; say how many tokens the model takes"
-        for limit in ("context_tokens", "max_output_tokens")
-        if getattr(card, limit) == 0
+        f"{where}.{limit}: missing; say how many tokens {what}"
+        for limit, what in LIMITS.items()
+        if getattr(card, limit) == 0 and not any(fault.startswith(f"{where}.{limit}:") for fault in faults)
     ]
     if card.max_output_tokens > card.context_tokens > 0:
         faults.append(f"{where}.max_output_tokens: more than its context_tokens")

@@ -37,6 +37,11 @@ def run(args: argparse.Namespace) -> int:
         return WRONG_USAGE
     status = ask(target, args.service, args.timeout, roots)
     sys.stdout.write(f"{status}\n")
+    if status.startswith(("UNAVAILABLE", "DEADLINE_EXCEEDED")):
+        sys.stderr.write(
+            f"gateway health: nothing answers at {target}: start the gateway, name another with --target, "
+            "or give --ca-file where it speaks TLS\n"
+        )
     return READY if status == "SERVING" else NOT_READY
 
 

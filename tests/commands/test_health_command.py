@@ -42,6 +42,7 @@ def test_where_nobody_listens_nothing_is_healthy() -> None:
     done = asked("--target", "127.0.0.1:1", "--timeout", "2")
     assert done.returncode == 1
     assert done.stdout.startswith(("UNAVAILABLE", "DEADLINE_EXCEEDED"))
+    assert "nothing answers at 127.0.0.1:1: start the gateway" in done.stderr
 
 
 def test_roots_that_cannot_be_read_are_wrong_usage(tmp_path: Path) -> None:
