@@ -108,11 +108,12 @@ class Observer(DoorObserver):
         """An upstream's answer was odd in a way that was put up with."""
         self._metrics.upstreams.oddity(what, count)
 
-    def circuit_changed(self, name: Name, state: State) -> None:
-        """An upstream is asked no more, or again."""
+    def circuit_changed(self, name: Name, state: State, dead: Reason | None) -> None:
+        """An upstream is asked no more, or again; `dead` says why it refuses the key, if it does."""
         upstream, model, key = name
         tell = self._log.warn if state is State.OPEN else self._log.note
-        tell("circuit", upstream=upstream, model=model, key_number=key, state=state.value)
+        why = upstreams.why_refused(dead)
+        tell("circuit", upstream=upstream, model=model, key_number=key, state=state.value, **why)
 
     def broke(self, method: str, request_id: str, error: BaseException) -> None:
         """A bug ended a call."""

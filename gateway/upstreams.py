@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+from gateway.domain.errors import Reason
 from gateway.limits.pricing import ModelPrice, PriceBook, Rates
 from gateway.models import ModelCard, embedded
 from gateway.models.breaker import BreakerRules
@@ -84,6 +85,18 @@ def health(settings: Settings, catalogue: Catalogue, told: Told) -> Health:
         ramp_step_s=section.probe_s,
     )
     return Health(catalogue, breaker, retry, told)
+
+
+def why_refused(dead: Reason | None) -> dict[str, str]:
+    """What the log says of an upstream that refuses its key, and what to do; nothing where it does not."""
+    match dead:
+        case None:
+            return {}
+        case Reason.UPSTREAM_BALANCE:
+            advice = "top up the account, or give the upstream another key"
+        case _:
+            advice = "give the upstream a key that is valid; `gateway check-config --online` tries every key"
+    return {"refused_key": dead, "advice": advice}
 
 
 def _endpoints(settings: Settings, name: str, observe: Observe) -> Iterator[Endpoint]:

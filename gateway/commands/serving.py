@@ -138,7 +138,7 @@ def greeting(gateway: app.Gateway, loaded: settings.Settings) -> str:
     if gateway.metrics_port:
         places.append(f"metrics on {reached(loaded.metrics.address, gateway.metrics_port)}/metrics")
     model = configuration.cards(loaded)[0].name
-    hint = "" if loaded.deepseek.api_key else "; set DEEPSEEK_API_KEY and DeepSeek answers"
+    hint = "" if loaded.serving.upstreams else "; set DEEPSEEK_API_KEY and DeepSeek answers"
     return f"gateway {__version__} listens: {', '.join(places)}\nmodel: {model}{hint}\n"
 
 

@@ -18,12 +18,13 @@ REMEMBERED = 64
 
 Name = tuple[str, str, int]
 """Upstream, model, number of the key."""
-Told = Callable[[Name, State], None]
+Told = Callable[[Name, State, Reason | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One circuit for an operator: `retries_left` is what the upstream's budget still allows."""
+    """One circuit for an operator: `refused_key` is why the upstream will not serve the key, empty where it does;
+    `retries_left` is what the upstream's budget still allows."""
 
     upstream: str
     model: str
@@ -31,6 +32,7 @@ class Standing:
     region: str
     local: bool
     state: State
+    refused_key: str
     in_flight: int
     usual_first_output_s: float
     retries_left: int
@@ -96,7 +98,8 @@ class Call:
 
 
 class Health:
-    """Every route of a catalogue. `told` hears of each circuit that changes, with its new state."""
+    """Every route of a catalogue. `told` hears of each circuit that changes, with its new state, and why its key
+    is dead, if it is."""
 
     def __init__(
         self,
@@ -180,6 +183,7 @@ class Health:
                     region=endpoint.region,
                     local=endpoint.local,
                     state=place.circuit.state,
+                    refused_key=place.dead or "",
                     in_flight=place.in_flight,
                     usual_first_output_s=_median(place.firsts),
                     retries_left=max(0, int(budget.left - self.retry_rules.budget_floor)),
@@ -196,7 +200,7 @@ class Health:
         """Passes on that a circuit changed, if it did."""
         state = self._places[name].circuit.state
         if self._told is not None and state is not before:
-            self._told(name, state)
+            self._told(name, state, self._places[name].dead)
 
 
 def name_of(route: Route) -> Name:

@@ -169,18 +169,23 @@ def _is_elsewhere(route: Route, planned: Route) -> bool:
 
 def _again(failed: Route, route: Route, error: UpstreamError) -> Notice:
     if _is_elsewhere(route, failed):
-        return _rerouted(route, error.message, cause_of(error))
+        return _rerouted(route, _fact(error), cause_of(error))
     return Notice(
         NoticeKind.RETRIED,
-        f"a call to the model failed before any output ({error.message}); it is made again",
+        f"a call to the model failed before any output ({_fact(error)}); it is made again",
         {"upstream": route.upstream, "model": route.card.name, "reason": error.reason, "cause": cause_of(error)},
     )
+
+
+def _fact(error: UpstreamError) -> str:
+    """What happened, without the advice to try again: that is being done."""
+    return error.message.partition(";")[0].rstrip(".")
 
 
 def _rerouted(route: Route, why: str, cause: str) -> Notice:
     return Notice(
         NoticeKind.REROUTED,
-        f"{why.rstrip('.')}: the turn goes to {route.card.name} at {route.upstream}",
+        f"{why}: the turn goes to {route.card.name} at {route.upstream}",
         {"upstream": route.upstream, "model": route.card.name, "reason": route.reason, "cause": cause},
     )
 

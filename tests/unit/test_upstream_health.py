@@ -9,6 +9,7 @@ from gateway.models.catalogue import Catalogue, Route
 from gateway.models.health import Health
 from gateway.models.retry import fits, in_order, move_after
 from gateway.models.routing import Router, Wish
+from gateway.upstreams import why_refused
 from tests.support.routes import card, place, served
 
 FLASH = card("flash", family="deep")
@@ -139,11 +140,25 @@ def test_the_usual_first_output_is_the_median_of_the_last() -> None:
     assert health.load(routes[0]) == 0
 
 
+def test_whoever_watches_is_told_why_a_key_is_dead() -> None:
+    """So that the log can say what to do, and the list of circuits with it."""
+    told: list[tuple[State, Reason | None]] = []
+    catalogue = Catalogue([served(FLASH, place("only"))])
+    health = Health(catalogue, told=lambda _name, state, dead: told.append((state, dead)))
+    route = Router(catalogue).routes(Wish("flash"), Tenant("t"))[0]
+    health.condemn(route, Reason.UPSTREAM_CREDENTIALS, 0.0)
+    assert told == [(State.OPEN, Reason.UPSTREAM_CREDENTIALS)]
+    assert [one.refused_key for one in health.standings()] == ["UPSTREAM_CREDENTIALS"]
+    assert "check-config --online" in why_refused(Reason.UPSTREAM_CREDENTIALS)["advice"]
+    assert "top up" in why_refused(Reason.UPSTREAM_BALANCE)["advice"]
+    assert why_refused(None) == {}
+
+
 def test_whoever_watches_is_told_of_every_change_once() -> None:
     """Open, probing, coming back."""
     told: list[str] = []
     catalogue = Catalogue([served(FLASH, place("only"))])
-    health = Health(catalogue, told=lambda _name, state: told.append(state.value))
+    health = Health(catalogue, told=lambda _name, state, _dead: told.append(state.value))
     routes = Router(catalogue).routes(Wish("flash"), Tenant("t"))
     for _ in range(5):
         begun = health.begin(routes, 0.0)
