@@ -32,11 +32,12 @@ test: $(VENV)/.dev ## run the tests that a change must pass
 test-full: $(VENV)/.dev ## run every test, the long ones too
 	$(BIN)/pytest -q $(BESIDE)
 
-check: $(VENV)/.dev ## format, lint, types and protos, changing nothing
+check: $(VENV)/.dev ## format, lint, types, protos and stubs, changing nothing
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory proto-check
+	@$(BIN)/python clients/generate.py --check --at-hand
 
 # One call for the package that the gateway serves, one for the frozen file of the six-line client: stubs of
 # proto/gateway/v1 import each other as gateway.v1, so they can live nowhere else.

@@ -2,9 +2,11 @@
 
     .venv/bin/python clients/generate.py            # what `make clients` runs
     .venv/bin/python clients/generate.py --check    # changes nothing, and fails where something differs
+    .venv/bin/python clients/generate.py --check --at-hand    # the same, and fetches nothing
 
 Everything it needs is installed under .cache/ and in clients/typescript/node_modules, at the versions named here
-and in the lock file beside the package. A language whose tool chain is absent is skipped, and says so.
+and in the lock file beside the package. A language whose tool chain is absent is skipped, and says so; with
+`--at-hand` also one whose plugins are not installed yet, because fetching them takes minutes.
 """
 
 import argparse
@@ -34,6 +36,7 @@ GO_PLUGINS = {
 JAVA_PLUGIN = "io.grpc:protoc-gen-grpc-java:1.83.1"
 JAVA_PROTOC = "com.google.protobuf:protoc:4.35.1"
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+TS_PLUGIN = CLIENTS / "typescript/node_modules/.bin/protoc-gen-ts_proto"
 TS_OPTIONS = (
     "outputServices=grpc-js,esModuleInterop=true,importSuffix=.js,forceLong=bigint,oneof=unions,env=node"
     ",outputJsonMethods=false,exportCommonSymbols=false"
@@ -104,9 +107,14 @@ def protoc(*arguments: str) -> None:
     run(sys.executable, "-m", "grpc_tools.protoc", "-I", "proto", "-I", common, *arguments)
 
 
+def go_tool(name: str) -> Path:
+    """Where the plugin lies, at the version that is wanted here."""
+    return TOOLS / f"{name}@{GO_PLUGINS[name].partition('@')[2]}"
+
+
 def go_plugin(name: str, package: str) -> Path:
-    """The plugin at the version that is wanted here, installed if it is not there yet."""
-    wanted = TOOLS / f"{name}@{package.partition('@')[2]}"
+    """The plugin, installed if it is not there yet."""
+    wanted = go_tool(name)
     if not wanted.is_file():
         run("go", "install", package)
         (TOOLS / name).rename(wanted)
@@ -123,12 +131,10 @@ def go(out: Path) -> None:
 
 def typescript(out: Path) -> None:
     """TypeScript modules with grpc-js services, and the messages of rich errors."""
-    package = CLIENTS / "typescript"
-    if not (package / "node_modules/.bin/protoc-gen-ts_proto").exists():
-        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=package)
-    plugin = package / "node_modules/.bin/protoc-gen-ts_proto"
+    if not TS_PLUGIN.exists():
+        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=CLIENTS / "typescript")
     protoc(
-        f"--plugin=protoc-gen-ts_proto={plugin}",
+        f"--plugin=protoc-gen-ts_proto={TS_PLUGIN}",
         f"--ts_proto_out={out}",
         f"--ts_proto_opt={TS_OPTIONS}",
         *PROTOS,
@@ -136,14 +142,24 @@ def typescript(out: Path) -> None:
     )
 
 
-def java_tool(coordinates: str) -> Path:
-    """A program of the Maven registry for this machine, fetched if it is not there yet."""
-    group, name, version = coordinates.split(":")
+def java_classifier() -> str:
+    """What the Maven registry calls this machine."""
     system = "osx" if sys.platform == "darwin" else "linux"
-    classifier = f"{system}-{ARCHITECTURES[platform.machine().lower()]}"
-    tool = TOOLS / f"{name}-{version}-{classifier}.exe"
+    return f"{system}-{ARCHITECTURES[platform.machine().lower()]}"
+
+
+def java_program(coordinates: str) -> Path:
+    """Where a program of the Maven registry lies."""
+    _, name, version = coordinates.split(":")
+    return TOOLS / f"{name}-{version}-{java_classifier()}.exe"
+
+
+def java_tool(coordinates: str) -> Path:
+    """The program, fetched if it is not there yet."""
+    tool = java_program(coordinates)
     if not tool.is_file():
-        artifact = f"-Dartifact={group}:{name}:{version}:exe:{classifier}"
+        group, name, version = coordinates.split(":")
+        artifact = f"-Dartifact={group}:{name}:{version}:exe:{java_classifier()}"
         local = f"-Dmaven.repo.local={CACHE / 'm2'}"
         run("mvn", "-q", "-B", local, MAVEN_COPY, artifact, f"-DoutputDirectory={TOOLS}")
         tool.chmod(0o755)
@@ -179,6 +195,16 @@ LANGUAGES: dict[str, Language] = {
         ("inferencegateway/v1", "inferencegateway/deepseek"),
     ),
 }
+
+
+def fetched(name: str) -> bool:
+    """Whether nothing has to be installed before this language can be written."""
+    tools = {
+        "go": [go_tool(plugin) for plugin in GO_PLUGINS],
+        "typescript": [TS_PLUGIN],
+        "java": [java_program(coordinates) for coordinates in (JAVA_PROTOC, JAVA_PLUGIN)],
+    }
+    return all(tool.exists() for tool in tools[name])
 
 
 def stamps() -> dict[Path, str]:
@@ -226,11 +252,20 @@ def replace(fresh: Path, committed: Path) -> None:
     shutil.copytree(fresh, committed)
 
 
-def stubs(name: str, language: Language, *, check: bool) -> list[str]:
+def why_not(name: str, command: str, *, at_hand: bool) -> str:
+    """Why a language cannot be written here; empty when it can."""
+    if shutil.which(command) is None:
+        return f"{command} is not installed"
+    return (
+        "its plugins are not here yet, 'make clients-check' fetches them" if at_hand and not fetched(name) else ""
+    )
+
+
+def stubs(name: str, language: Language, *, check: bool, at_hand: bool) -> list[str]:
     """Writes one language anew, or lists what would change."""
     command, write, folder, own = language
-    if shutil.which(command) is None:
-        say(f"{name}: skipped, because {command} is not installed")
+    if reason := why_not(name, command, at_hand=at_hand):
+        say(f"{name}: skipped, because {reason}")
         return []
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch))
@@ -252,7 +287,9 @@ def main() -> int:
         description="Write the stubs and stamps of the Go, TypeScript and Java clients."
     )
     parser.add_argument("--check", action="store_true", help="change nothing; fail where something differs")
-    check: bool = parser.parse_args().check
+    parser.add_argument("--at-hand", action="store_true", help="fetch nothing; skip what would need it")
+    args = parser.parse_args()
+    check: bool = args.check
     TOOLS.mkdir(parents=True, exist_ok=True)
     try:
         stamped = stamps()
@@ -261,7 +298,7 @@ def main() -> int:
             for path, text in stamped.items():
                 path.write_text(text, encoding="utf-8")
         for name, language in LANGUAGES.items():
-            changed += stubs(name, language, check=check)
+            changed += stubs(name, language, check=check, at_hand=args.at_hand)
     except StepError as failure:
         sys.stderr.write(f"{failure}\n")
         return 1

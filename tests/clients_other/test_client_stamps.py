@@ -1,8 +1,11 @@
 """What every client holds a copy of is the same everywhere: version, service config, names; no compiler needed."""
 
 import json
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ from gateway.v1 import account_pb2, inference_pb2, search_pb2
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / "clients"
 CONFIG = json.loads((CLIENTS / "service-config.json").read_text("utf-8"))
-STAMPS: dict[Path, str] = runpy.run_path(str(CLIENTS / "generate.py"))["stamps"]()
+GENERATE = CLIENTS / "generate.py"
+STAMPS: dict[Path, str] = runpy.run_path(str(GENERATE))["stamps"]()
 FILES = (deepseek_pb2, inference_pb2, search_pb2, account_pb2)
 SERVICES = {service.full_name for file in FILES for service in file.DESCRIPTOR.services_by_name.values()}
 METHODS: list[dict[str, Any]] = CONFIG["methodConfig"]  # Any: JSON
@@ -77,3 +81,23 @@ def test_no_client_pings_more_often_than_it_may(file: str, found: str) -> None:
     """At least 20 s between pings: the gateway ends connections that ping more often than every 10 s."""
     seconds = re.search(found, (CLIENTS / file).read_text("utf-8"))
     assert seconds is not None and int(seconds[1]) >= 20
+
+
+def test_a_language_without_its_tools_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    """Nothing is on the path: the stamps are still checked, and each language says what it lacks."""
+    command = [sys.executable, str(GENERATE), "--check", "--at-hand"]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"^(\w+): skipped, because (\w+) is not installed$", done.stdout, re.MULTILINE) == [
+        ("go", "go"),
+        ("typescript", "npm"),
+        ("java", "mvn"),
+    ]
+
+
+@pytest.mark.full  # the first run fetches plugins for three languages
+def test_the_stubs_are_what_the_protos_say() -> None:
+    """Written anew, every stub is as committed, for each language whose tools are here."""
+    done = subprocess.run([sys.executable, str(GENERATE), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

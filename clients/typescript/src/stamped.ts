@@ -14,7 +14,7 @@ export const SERVICE_CONFIG = {
       ],
       "timeout": "900s",
       "retryPolicy": {
-        "maxAttempts": 3,
+        "maxAttempts": 5,
         "initialBackoff": "0.1s",
         "maxBackoff": "1s",
         "backoffMultiplier": 2,
@@ -33,7 +33,7 @@ export const SERVICE_CONFIG = {
       ],
       "timeout": "30s",
       "retryPolicy": {
-        "maxAttempts": 3,
+        "maxAttempts": 5,
         "initialBackoff": "0.1s",
         "maxBackoff": "1s",
         "backoffMultiplier": 2,
