@@ -263,7 +263,7 @@ class Pipeline:
         # Books and audit are written side by side: one wait for both.
         job.entry = self._stations.audit.intend(turn_intent(job))
         try:
-            standing = await self._stations.ledger.open(job.receipt)
+            standing = await self._enter(job)
         except OperatorError:
             job.opened = False
             raise
@@ -271,6 +271,15 @@ class Pipeline:
             job.opened = False
             raise repeated(standing, job.turn)
         self._checkpoints.add(job)
+
+    async def _enter(self, job: Job) -> Receipt | None:
+        """Opens the receipt; the standing one of its turn, if there is one."""
+        opening = self._stations.ledger.open(job.receipt)
+        if not job.again:
+            return await opening
+        # Others may try the same turn again, under the same id: who leaves must not close theirs.
+        task = job.opening = asyncio.ensure_future(opening)
+        return await asyncio.shield(task)
 
     # --- the answer -------------------------------------------------------------------------------------
 

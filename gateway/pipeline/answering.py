@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gateway.domain.answer import Received
 from gateway.domain.errors import Reason, UpstreamError
 from gateway.domain.events import Finish, Notice, NoticeKind, TextDelta, ToolCallDelta, TurnEvent
 from gateway.domain.turn import Place
@@ -83,7 +84,8 @@ class Answering:
                 used = unbilled(job, job.attempts[-1], cause_of(error), self._models.prices)
                 job.attempts[-1] = replace(job.attempts[-1], usage=used)
                 job.own_cost_nano_usd += used.cost_nano_usd
-                job.received.finish = None
+                # Nothing of it is the caller's, who may leave before the next call.
+                job.received, job.asked = Received(), False
             raise
 
     async def _answer_degraded(self, job: Job, error: UpstreamError, outlet: Outlet, over: Supervision) -> None:

@@ -45,6 +45,7 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> No
     whoever passes the answer on times the caller.
     """
     received = job.received = Received()
+    job.asked = False
     begun, outcome = time.perf_counter(), "abandoned"
     try:
         await _stream(job, prompt, outlet, over)
@@ -60,13 +61,16 @@ async def ask(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> No
         name = received.model or prompt.model
         if job.sharing.level == JOINED:
             outcome = JOINED  # whoever asked the model has the call on the receipt
-        job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, time.perf_counter() - begun))
+        if job.asked or outcome != "abandoned":  # who left the line of the upstream has asked nobody
+            took_s = time.perf_counter() - begun
+            job.attempts.append(Attempt(job.route.provider.name, name, outcome, usage, took_s))
 
 
 async def _stream(job: Job, prompt: Prompt, outlet: Outlet, over: Supervision) -> None:
     received, patience, meter = job.received, over.patience, over.meter
     upstream = Watch()
     async with upstream, aclosing(await over.listening.open(job, prompt, outlet)) as batches:
+        job.asked = True
         upstream.expect(_first_output_s(job, prompt, patience), no_first_output)
         async for batch in batches:
             before = received.output_events

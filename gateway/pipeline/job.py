@@ -1,6 +1,6 @@
 """One turn under way: what was decided, what has been received so far, and the receipt it will leave."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,9 +69,11 @@ class Job:
     failures: list[str] = field(default_factory=list)
     searched: SearchTimes | None = None
     deciding: Usage = field(default_factory=Usage)
+    asked: bool = False  # a model has its question, and the caller pays for what it read
     degraded: bool = False
     again: bool = False
     opened: bool = False
+    opening: Awaitable[Receipt | None] | None = None  # of a receipt whose id others know
     entry: Entry | None = None
     first_output: float | None = None
     last_output: float = 0.0
@@ -155,10 +157,8 @@ class Job:
 
     def counted(self) -> Usage:
         """Our own count of what was used: the estimated prompt, and one token for each event with output."""
-        if not self.attempts and not self.received.output_events:
-            prompt = 0
-        else:
-            prompt = self.plan.estimated_tokens + self.evidence_tokens
+        is_read = self.asked or self.received.output_events > 0
+        prompt = self.plan.estimated_tokens + self.evidence_tokens if is_read else 0
         return Usage(
             prompt_tokens=prompt,
             completion_tokens=self.received.output_events,

@@ -114,8 +114,8 @@ class Flight:
         """A listener goes; with the last one, the stream."""
         if listener not in self._listeners:
             return
-        heard_all = self.over and listener.place >= self.said.end
-        paid_in_part = listener is self._listeners[0] and not heard_all
+        pays_all = listener.billed or (self.over and listener.place >= self.said.end)
+        paid_in_part = listener is self._listeners[0] and not pays_all
         self._listeners.remove(listener)
         if self._listeners:
             if paid_in_part:
@@ -163,6 +163,7 @@ class Listener:
     def __init__(self, flight: Flight, sharing: Sharing) -> None:
         self.place = 0
         self.events = 0
+        self.billed = False
         self._flight = flight
         self.sharing = sharing
         self._size = 0
@@ -202,7 +203,7 @@ class Listener:
         if said.size - self._size > MOST_BEHIND:
             raise CallerError(Reason.CLIENT_TOO_SLOW, "the answer was not read as fast as it was given")
         events = said.since(self.place)
-        self.place, self.events, self._size = said.end, said.events, said.size
+        self.place, self.events, self._size, self.billed = said.end, said.events, said.size, said.billed
         flight.heard(self)
         return events
 

@@ -55,9 +55,11 @@ class Listening:
         return listener
 
     async def _alone(self, job: Job, prompt: Prompt) -> "Slotted | Overheard":
-        job.sharing.canary = job.findings.canary
+        sharing = job.sharing
+        # A call before this one may have been somebody else's.
+        sharing.level, sharing.paid_by_others, sharing.canary = "", None, job.findings.canary
         batches = await self._admission.stream(job, prompt)
-        is_kept = job.sharing.key is not None or (prompt.tools and thinks(prompt.generation))
+        is_kept = sharing.key is not None or (prompt.tools and thinks(prompt.generation))
         return Overheard(batches, job) if is_kept else batches
 
 

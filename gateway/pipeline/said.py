@@ -22,6 +22,8 @@ class Said:
         """Characters said."""
         self.events = 0
         """Upstream events with output."""
+        self.billed = False
+        """Whether the model has said what all of it costs."""
 
     def add(self, batch: Sequence[ModelEvent]) -> None:
         """Takes in what arrived together."""
@@ -34,6 +36,8 @@ class Said:
             elif isinstance(event, ToolCallDelta):
                 self.size += len(event.arguments_json)
                 self.events += event.events
+            elif isinstance(event, ProviderUsage):
+                self.billed = True
 
     def since(self, place: int) -> list[ModelEvent]:
         """What was said from `place` on: the beginning (0), or a place that nobody was told to forget."""

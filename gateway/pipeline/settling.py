@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.audit import Audit
@@ -55,6 +55,8 @@ class Settling:
 
     async def _settle(self, job: Job, failure: GatewayError | None) -> TurnEnd:
         books = self._books
+        if job.opening is not None:
+            job.opened = await _is_own(job.opening)
         receipt = closed_receipt(job, failure, books.prices, books.broken_stream, books.now())
         used = receipt.settled
         concluded = self._conclude(job, receipt, failure)
@@ -84,3 +86,11 @@ class Settling:
             # The answer is with the caller already. An open receipt is closed at the next start; an outcome that
             # cannot be written is kept, and written when that is possible.
             job.failures.append(error.reason)
+
+
+async def _is_own(opening: Awaitable[Receipt | None]) -> bool:
+    """Whether the receipt that was being opened is the turn's own, and not that of another with the same id."""
+    try:
+        return await opening is None
+    except OperatorError:
+        return False
