@@ -66,7 +66,7 @@ class SharedRevocations:
 
     async def follow(self, heard: Revocations, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Tells `heard` of every change, for ever; what it knows stands while Redis is away."""
-        while True:
+        while not _cancelled():
             try:
                 await self._listen(heard)
             except _FAILURES as error:
@@ -81,7 +81,7 @@ class SharedRevocations:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(CHANNEL)
             known: str | None = None
-            while True:
+            while not _cancelled():
                 known = await self._look(heard, known)
                 await channel.get_message(timeout=LOOK_EVERY_S)
 
@@ -124,6 +124,12 @@ class SharedRevocations:
             raise OperatorError(
                 Reason.INTERNAL, f"Redis cannot be reached ({type(error).__name__}); {advice}"
             ) from error
+
+
+def _cancelled() -> bool:
+    """Whether this task is to end: redis-py waits in ways that may take a cancellation for an answer."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _field(revocation: Revocation) -> str:

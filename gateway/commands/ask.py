@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _print_answer(client: GatewayClient, options: TurnOptions, look: Look) -> None:
     view = AnswerView(look)
+    connection.write(view.begin())
     async with client, client.generate(**options) as frames:
         try:
             async for frame in frames:

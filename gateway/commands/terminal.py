@@ -62,7 +62,7 @@ class Look:
 
 
 class AnswerView:
-    """The view of one turn; `show` each frame in order, then `close` it when the stream failed."""
+    """The view of one turn: `begin` it, `show` each frame in order, then `close` it when the stream failed."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
@@ -73,6 +73,10 @@ class AnswerView:
         self._late: list[content_pb2.Citation] = []
         self._notices: list[inference_pb2.Notice] = []
         self._answer = bytearray()
+
+    def begin(self) -> list[Piece]:
+        """What to write while the first frame is waited for."""
+        return self._live("searching") if self._look.searches else []
 
     def show(self, frame: inference_pb2.ServerFrame) -> list[Piece]:
         """What to write for this frame."""
@@ -96,8 +100,7 @@ class AnswerView:
         return [*self._done_thinking(), *self._line_end()]
 
     def _queue(self, accepted: inference_pb2.Accepted) -> list[Piece]:
-        waiting = self._live(f"waiting, number {accepted.queue_position}") if accepted.queue_position else []
-        return [*waiting, *(self._live("searching") if self._look.searches else [])]
+        return self._live(f"waiting, number {accepted.queue_position}") if accepted.queue_position else []
 
     def _search(self, event: inference_pb2.SearchEvent) -> list[Piece]:
         self._sources.update({source.source_id: source for source in event.sources})

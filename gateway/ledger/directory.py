@@ -55,7 +55,8 @@ def lock(directory: Path, gateway: str = "") -> DirectoryLock:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise unusable(f"{path}: it cannot be opened or written ({error})") from error
+        advice = "give the gateway's user the right to read and write it and its folder"
+        raise unusable(f"{path}: it cannot be opened or written ({error.strerror}): {advice}") from error
     begun = time.monotonic()
     while True:
         if _try(descriptor, fcntl.LOCK_EX):

@@ -86,8 +86,9 @@ async def test_a_stream_gives_reasoning_text_finish_and_usage(tmp_path: Path) ->
     assert chunks[-1].usage.total_tokens == 13
 
 
-async def test_a_tool_call_and_its_follow_up_without_reasoning(tmp_path: Path) -> None:
-    """Most clients drop the reasoning; thinking is switched off then, and a notice says so."""
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_tool_call_and_its_follow_up_without_reasoning(known: bool, tmp_path: Path) -> None:
+    """Most clients drop the reasoning: it is put back; of a call made elsewhere thinking is switched off."""
     scripts = [CALLS, Reply.answer("It is ", "sunny.")]
     thinking: Any = {"thinking": {"type": "enabled"}}  # Any: a parameter that the package does not know
     async with client_of(tmp_path, scripts) as (client, _, upstream):
@@ -104,20 +105,26 @@ async def test_a_tool_call_and_its_follow_up_without_reasoning(tmp_path: Path) -
                 "content": "",
                 "tool_calls": [
                     {
-                        "id": call.id,
+                        "id": call.id if known else "call_made_elsewhere",
                         "type": "function",
                         "function": {"name": call.function.name, "arguments": call.function.arguments},
                     }
                 ],
             },
-            {"role": "tool", "tool_call_id": call.id, "content": "24 C, sunny"},
+            {
+                "role": "tool",
+                "tool_call_id": call.id if known else "call_made_elsewhere",
+                "content": "24 C, sunny",
+            },
         ]
         raw = await client.chat.completions.with_raw_response.create(
             model="deepseek-flash", messages=history, tools=[TOOL], extra_body=thinking
         )
         assert raw.parse().choices[0].message.content == "It is sunny."
-        assert "switched off" in raw.headers["x-gateway-notice"]
-        assert upstream.exchanges[1].json["thinking"] == {"type": "disabled"}
+        asked = upstream.exchanges[1].json
+        assert ("switched off" in raw.headers.get("x-gateway-notice", "")) is not known
+        assert asked["thinking"] == {"type": "enabled" if known else "disabled"}
+        assert bool(asked["messages"][1].get("reasoning_content")) is known
 
 
 @pytest.mark.parametrize("stream", [False, True])

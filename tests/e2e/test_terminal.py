@@ -171,10 +171,11 @@ def test_the_printed_token_is_good_and_no_line_hides_a_key(terminal: Terminal) -
 
 
 def test_ask_streams_frames_as_json_lines(terminal: Terminal) -> None:
-    """`--json` is one ServerFrame a line, for programs."""
+    """`--json` is one ServerFrame a line, for programs, and last where each sentence comes from."""
     done = terminal.gateway("ask", "what is a receipt?", "--json", "--search", "always")
-    frames = [json.loads(line) for line in done.stdout.splitlines()]
+    *frames, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0
+    assert any(sentence.get("source_ids") for sentence in last["sentences"])
     assert [frame["seq"] for frame in frames] == [str(number) for number in range(1, len(frames) + 1)]
     assert "end" in frames[-1]
 

@@ -1,5 +1,6 @@
 """A cheap model says whether to search, and with which words, where a tenant allows it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,9 +9,12 @@ from pathlib import Path
 import grpc
 import pytest
 
+from gateway.ledger.reader import ReceiptReader
 from gateway.v1 import account_pb2, content_pb2, inference_pb2
+from tests.support.chat_events import text_chunk
 from tests.support.gateway import Running, running
 from tests.support.search_web import ScriptedVendor
+from tests.support.sweep import until
 from tests.support.upstream import STALL, Exchange, Reply, ScriptedUpstream
 from tests.support.vendor_replies import KEY
 
@@ -92,8 +96,7 @@ async def test_its_queries_are_searched_and_the_users_words_stay(tmp_path: Path)
         assert all(
             query not in answer.json["messages"][-1]["content"].split("<<<evidence")[0] for query in QUERIES
         )
-        started = [f.search.query for f in frames if f.search.status == inference_pb2.SEARCH_STATUS_STARTED]
-        assert started == QUERIES
+        assert [frame.search.query for frame in frames if frame.HasField("search")] == QUERIES
         # What was answered before, with text of pages in it, is not shown to whoever decides.
         assert "evil.example" not in json.dumps(decision.json)
         assert json.loads(decision.json["messages"][1]["content"])["earlier"] == [
@@ -184,9 +187,57 @@ async def test_a_caller_who_leaves_while_it_thinks_leaves_nothing_behind(tmp_pat
     """The call is closed, nothing is searched, and the turn has its receipt."""
     async with house(tmp_path, lambda _exchange: Reply([STALL])) as (gateway, vendor, upstream):
         call = gateway.inference.Generate(follow_up(), metadata=gateway.bearer("acme"))
-        await call.read()
         await upstream.arrived.wait()
         call.cancel()
         await upstream.exchanges[0].closed.wait()
         assert vendor.asked == []
         assert await call.code() is grpc.StatusCode.CANCELLED
+
+
+async def test_who_leaves_after_the_decision_does_not_pay_for_an_answer(tmp_path: Path) -> None:
+    """The decision was a model's work and is paid for; the prompt of the answer went nowhere."""
+    decision = {"search": True, "queries": QUERIES}
+    async with house(tmp_path, decision) as (gateway, vendor, upstream):
+        vendor.before = asyncio.Event().wait
+        call = gateway.inference.Generate(follow_up(turn_id="left"), metadata=gateway.bearer("acme"))
+        await until(lambda: vendor.asked != [])
+        call.cancel()
+        await until(lambda: len(gateway.gateway.running) == 0)
+        (receipt,) = ReceiptReader(gateway.data_dir).recent(None, 10)
+        assert [attempt.outcome for attempt in receipt.attempts] == ["search_decided"]
+        assert receipt.settled == receipt.attempts[0].usage
+        assert len(upstream.exchanges) == 1
+
+
+async def test_a_model_that_refuses_to_decide_still_answers(tmp_path: Path) -> None:
+    """However often: its circuit hears nothing of a question that it does not take."""
+
+    def refuse(_exchange: Exchange) -> Reply:
+        return Reply.json(400, {"error": {"message": "no JSON mode"}})
+
+    async with house(tmp_path, refuse) as (gateway, _, _upstream):
+        for _ in range(7):
+            frames = await frames_of(gateway, follow_up(), "acme")
+            assert frames[-1].end.finish == inference_pb2.FINISH_STOP
+
+
+async def test_deciding_takes_a_slot_of_the_upstream_or_leaves_it_to_the_rules(tmp_path: Path) -> None:
+    """With one call at once allowed, and one under way, the decision is not a second one."""
+    release = asyncio.Event()
+
+    def decide(_exchange: Exchange) -> Reply:
+        return Reply.answer(json.dumps({"search": True, "queries": QUERIES}))
+
+    script, held = model(decide), Reply.events(text_chunk("one "), release, *Reply.answer("two").steps)
+    async with house(tmp_path, decide, GATEWAY_SLOTS_CALLS_AT_ONCE="deepseek-flash=2") as (gateway, _, upstream):
+        upstream.script = lambda exchange: held if b"hold" in exchange.body else script(exchange)
+        never = inference_pb2.SearchOptions(mode=inference_pb2.SEARCH_MODE_NEVER)
+        first = asyncio.ensure_future(frames_of(gateway, inference_pb2.Turn(prompt="hold", search=never), "acme"))
+        await upstream.request()
+        second = asyncio.ensure_future(frames_of(gateway, follow_up(), "acme"))
+        await asyncio.wait([second], timeout=2.5)
+        assert len(upstream.exchanges) == 1
+        release.set()
+        await first
+        receipt = await receipt_of(gateway, await second, "acme")
+        assert [attempt.outcome for attempt in receipt.attempts] == ["stop"]

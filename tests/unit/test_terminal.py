@@ -23,7 +23,7 @@ MOON = content_pb2.Source(
 def shown(*kinds: Any, look: Look = Look()) -> tuple[str, str]:  # noqa: B008 - frozen
     """(standard output, standard error) for the frames of one turn."""
     view = AnswerView(look)
-    pieces = [piece for frame in frames_of(*kinds) for piece in view.show(frame)] + view.close()
+    pieces = view.begin() + [piece for frame in frames_of(*kinds) for piece in view.show(frame)] + view.close()
     return "".join(p.text for p in pieces if not p.aside), "".join(p.text for p in pieces if p.aside)
 
 
@@ -166,8 +166,8 @@ def test_searches_and_the_queue_show_only_where_somebody_watches() -> None:
     )
     _, aside = shown(*happening, ended(), look=Look(live=True, searches=True))
     assert aside == (
-        "· waiting, number 2\n"
         "· searching\n"
+        "· waiting, number 2\n"
         "· embedded: found 1 source in 0.1 s\n"
         "· brave: failed after 0.1 s: timeout\n"
         "· old: skipped\n"
