@@ -44,7 +44,7 @@ def checkpoint(job: Job, prices: PriceBook) -> Receipt:
         None,
         0.0,
         finish=None,
-        settled=replace(usage, cost_nano_usd=priced.cost_nano_usd),
+        settled=replace(usage, cost_nano_usd=priced.cost_nano_usd).plus(job.deciding),
         price_entry=priced.entry,
         peak_price=priced.peak,
     )

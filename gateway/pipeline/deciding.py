@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from gateway.domain.answer import Received
 from gateway.domain.call import Visitor
-from gateway.domain.errors import CallerError, GatewayError
+from gateway.domain.errors import CallerError, GatewayError, UpstreamError
 from gateway.domain.events import TextDelta
 from gateway.domain.receipt import DECIDED, UNDECIDED, Attempt
 from gateway.domain.turn import Generation, Message, SearchMode, Thinking, Turn
@@ -23,8 +23,10 @@ from gateway.limits.estimate import prompt_tokens, reserve_tokens
 from gateway.limits.pricing import hold_price, price
 from gateway.models import Prompt
 from gateway.models.catalogue import Route
+from gateway.models.retry import tells_nothing
 from gateway.models.routing import Wish
 from gateway.pipeline.job import Job
+from gateway.pipeline.slotted import Slotted
 from gateway.pipeline.stations import Stations
 from gateway.search.wording import MAX_TOKENS, Wording, asked, read, worth_asking
 
@@ -68,25 +70,38 @@ class Deciding:
         route, call = begun
         received, text, started = Received(), "", time.perf_counter()
         wording: Wording | None = None
+        batches: Slotted | None = None
         try:
             async with asyncio.timeout(SHARE * within_s):
-                text = await self._answer(self._prompt(job, route), route, received)
+                batches = await self._opened(job, route, SHARE * within_s)
+                text = await self._answer(batches, received)
             call.succeeded(time.perf_counter())
             wording = read(text)
-        except GatewayError:
-            call.failed(time.perf_counter())
-        except TimeoutError:
-            call.released()  # too slow for this is not too slow for an answer
+        except UpstreamError as error:
+            if tells_nothing(error):
+                call.released()
+            else:
+                call.failed(time.perf_counter())
+        except (GatewayError, TimeoutError):
+            # Too slow for this is not too slow for an answer, and who refuses this may well answer.
+            call.released()
         except BaseException:
             call.released()
             raise
         finally:
-            self._note(job, route, received, time.perf_counter() - started, decided=wording is not None)
+            if batches is not None:  # otherwise nobody was asked
+                self._note(job, route, received, time.perf_counter() - started, decided=wording is not None)
         return wording
 
-    async def _answer(self, prompt: Prompt, route: Route, received: Received) -> str:
+    async def _opened(self, job: Job, route: Route, within_s: float) -> Slotted:
+        """The stream of the answer, in a slot of its upstream. Raises UpstreamError without one."""
+        prompt, slots = self._prompt(job, route), self._stations.slots
+        slot = await slots.take(route.upstream, route.card.name, job.visitor.tenant.name, within_s)
+        return Slotted(route.provider.stream(prompt), slot)
+
+    async def _answer(self, stream: Slotted, received: Received) -> str:
         pieces: list[str] = []
-        async with aclosing(route.provider.stream(prompt)) as batches:
+        async with aclosing(stream) as batches:
             async for batch in batches:
                 for event in batch:
                     received.add(event)

@@ -11,11 +11,11 @@ from gateway.domain.events import TurnEnd
 from gateway.domain.receipt import Receipt
 from gateway.ledger import Ledger
 from gateway.limits import Hold, Limiter
-from gateway.limits.billing import BrokenStream
+from gateway.limits.billing import BrokenStream, Ending
 from gateway.limits.pricing import PriceBook
 from gateway.pipeline.auditing import CodeOf, turn_outcome
 from gateway.pipeline.bill import closed_receipt
-from gateway.pipeline.job import Job
+from gateway.pipeline.job import Job, ending_of
 from gateway.pipeline.sharing import own_part
 from gateway.telemetry import TurnObserver
 
@@ -59,6 +59,8 @@ class Settling:
             job.opened = await _is_own(job.opening)
         receipt = closed_receipt(job, failure, books.prices, books.broken_stream, books.now())
         used = receipt.settled
+        if ending_of(failure, job.received) is Ending.FAILED_BEFORE_OUTPUT:
+            job.own_cost_nano_usd += job.deciding.cost_nano_usd  # nobody is charged for it
         concluded = self._conclude(job, receipt, failure)
         try:
             if job.reservation is not None:

@@ -46,6 +46,7 @@ class _Trial:
 
     tried: list[Route] = field(default_factory=list)
     errors: list[UpstreamError] = field(default_factory=list)
+    spent: bool = False  # whether the call under way was taken from its upstream's budget for retries
 
 
 class Trying:
@@ -71,13 +72,11 @@ class Trying:
         if begun is None:
             raise _nobody(self._health.dead(first))
         if _is_elsewhere(begun[0], job.plan.route):
-            await emit(
-                _rerouted(begun[0], "the upstream that comes first is not used at the moment", CIRCUIT_OPEN)
-            )
+            await self._tell_of(begun, emit)
         while True:
             route, call = begun
             error = await self._call(job, route, call, ask)
-            if trial.tried and job.sharing.level == JOINED:
+            if trial.spent and job.sharing.level == JOINED:
                 self._health.budget_of(route.upstream).refund()
             if error is None:
                 return
@@ -86,6 +85,15 @@ class Trying:
             begun = await self._next(job, trial, [r for r in routes if r is route or may_serve(r)], emit)
             if begun is None:
                 raise error
+
+    async def _tell_of(self, begun: tuple[Route, Call], emit: Emit) -> None:
+        """Says that somebody else is asked. Who leaves now gives back what the circuit let through."""
+        try:
+            why = "the upstream that comes first is not used at the moment"
+            await emit(_rerouted(begun[0], why, CIRCUIT_OPEN))
+        except BaseException:
+            begun[1].released()
+            raise
 
     def _begin_elsewhere(
         self, routes: Sequence[Route], may_serve: Callable[[Route], bool]
@@ -150,7 +158,9 @@ class Trying:
             # Others may have opened the circuit in the meantime.
             begun = health.begin([route], time.perf_counter(), alone=False)
             if begun is not None:
-                if job.sharing.level != JOINED:  # a listener who tries again mostly joins another's call
+                # A listener who tries again mostly joins another's call.
+                trial.spent = job.sharing.level != JOINED
+                if trial.spent:
                     budget.spend()
                 return begun
         return None

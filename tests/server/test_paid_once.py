@@ -7,6 +7,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.domain.events import Finish
 from gateway.v1 import inference_pb2
 from tests.support.calls import streamed, text_of
@@ -125,7 +127,9 @@ async def test_a_guest_whose_answer_breaks_has_its_stand_in_on_its_own_receipt(t
         assert len(house.upstream.exchanges) == 1
 
 
-async def test_one_who_leaves_a_second_try_does_not_close_the_receipt_of_another(tmp_path: Path) -> None:
+async def test_one_who_leaves_a_second_try_does_not_close_the_receipt_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two try the same failed turn again; the one that came second leaves before the books have answered it."""
     gate = asyncio.Event()
     replies = [Reply.json(503, BUSY), Reply.events(text_chunk("the "), gate, *Reply.answer("answer").steps)]
@@ -149,7 +153,8 @@ async def test_one_who_leaves_a_second_try_does_not_close_the_receipt_of_another
             return standing
 
         looked = asyncio.Event()
-        house.ledger.find, house.ledger.open = find_in_turn, open_slowly  # type: ignore[method-assign]
+        monkeypatch.setattr(house.ledger, "find", find_in_turn)
+        monkeypatch.setattr(house.ledger, "open", open_slowly)
         first = asyncio.ensure_future(streamed(house.generate(turn)))
         await found.wait()
         second = house.generate(turn)

@@ -198,14 +198,21 @@ async def test_who_leaves_after_the_decision_does_not_pay_for_an_answer(tmp_path
     """The decision was a model's work and is paid for; the prompt of the answer went nowhere."""
     decision = {"search": True, "queries": QUERIES}
     async with house(tmp_path, decision) as (gateway, vendor, upstream):
-        vendor.before = asyncio.Event().wait
+        left = asyncio.Event()
+        vendor.before = left.wait
         call = gateway.inference.Generate(follow_up(turn_id="left"), metadata=gateway.bearer("acme"))
         await until(lambda: vendor.asked != [])
         call.cancel()
         await until(lambda: len(gateway.gateway.running) == 0)
         (receipt,) = ReceiptReader(gateway.data_dir).recent(None, 10)
         assert [attempt.outcome for attempt in receipt.attempts] == ["search_decided"]
-        assert receipt.settled == receipt.attempts[0].usage
+        asked = receipt.attempts[0].usage
+        assert asked.cost_nano_usd > 0
+        assert (receipt.settled.prompt_tokens, receipt.settled.cost_nano_usd) == (
+            asked.prompt_tokens,
+            asked.cost_nano_usd,
+        )
+        left.set()
         assert len(upstream.exchanges) == 1
 
 
@@ -229,13 +236,14 @@ async def test_deciding_takes_a_slot_of_the_upstream_or_leaves_it_to_the_rules(t
         return Reply.answer(json.dumps({"search": True, "queries": QUERIES}))
 
     script, held = model(decide), Reply.events(text_chunk("one "), release, *Reply.answer("two").steps)
-    async with house(tmp_path, decide, GATEWAY_SLOTS_CALLS_AT_ONCE="deepseek-flash=2") as (gateway, _, upstream):
+    environment = {"GATEWAY_SLOTS_CALLS_AT_ONCE": "deepseek-flash=2", "GATEWAY_SEARCH_TIMEOUT_S": "0.5"}
+    async with house(tmp_path, decide, **environment) as (gateway, vendor, upstream):
         upstream.script = lambda exchange: held if b"hold" in exchange.body else script(exchange)
         never = inference_pb2.SearchOptions(mode=inference_pb2.SEARCH_MODE_NEVER)
         first = asyncio.ensure_future(frames_of(gateway, inference_pb2.Turn(prompt="hold", search=never), "acme"))
         await upstream.request()
         second = asyncio.ensure_future(frames_of(gateway, follow_up(), "acme"))
-        await asyncio.wait([second], timeout=2.5)
+        await until(lambda: vendor.asked != [])
         assert len(upstream.exchanges) == 1
         release.set()
         await first
