@@ -73,7 +73,8 @@ class Told(LoadObserver):
         self._metrics.climbed(level)
         if level != self._level:
             tell = self._log.warn if level > self._level else self._log.note
-            tell("overload", level=int(level), before=self._level)
+            # Not `level`: that is the log's own word for how grave a line is.
+            tell("overload", step=int(level), before=self._level)
             self._level = int(level)
 
 

@@ -38,6 +38,7 @@ class SharedRevocations:
 
     def __init__(self, url: str) -> None:
         """Raises OperatorError for what is no Redis URL."""
+        self._trouble = ""
         try:
             self._redis: redis.asyncio.Redis = redis.asyncio.from_url(
                 url,
@@ -70,11 +71,9 @@ class SharedRevocations:
             try:
                 await self._listen(heard)
             except _FAILURES as error:
-                _log.warning(
-                    "the shared revocations cannot be heard, the last ones stay: %s", type(error).__name__
-                )
+                self._tell(f"cannot be heard, the last ones stay: {type(error).__name__}; look at redis.url")
             except (OperatorError, ValueError) as error:
-                _log.warning("the shared revocations cannot be used, the last ones stay: %s", error)
+                self._tell(f"cannot be used, the last ones stay: {error}")
             await sleep(RETRY_S)
 
     async def _listen(self, heard: Revocations) -> None:
@@ -83,7 +82,14 @@ class SharedRevocations:
             known: str | None = None
             while not _cancelled():
                 known = await self._look(heard, known)
+                self._tell("")
                 await channel.get_message(timeout=LOOK_EVERY_S)
+
+    def _tell(self, trouble: str) -> None:
+        """Each trouble once, however long it lasts, and its end."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _log.warning("the shared revocations %s", trouble or "are heard again")
 
     async def _look(self, heard: Revocations, known: str | None) -> str | None:
         # The version first: a change between the two reads is seen as one more change, never missed.

@@ -49,4 +49,8 @@ class RedisLink:
         self._breaker.note(now, now - begun, failed=bool(failure))
         if self.lost and not was_lost:
             why = failure or "slow"
-            _log.warning("Redis is lost (%s): each worker keeps to its part of the limits, alone", why)
+            _log.warning(
+                "Redis is lost (%s): each worker keeps to its part of the limits, alone; look at the server of "
+                "redis.url, it is asked again by itself",
+                why,
+            )

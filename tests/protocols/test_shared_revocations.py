@@ -1,7 +1,7 @@
 """Revocations over Redis: every process hears of them, no call asks Redis, and nothing is lost when it goes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,18 @@ from tests.support.resp_server import RespServer
 
 ALICE = Caller("acme", "alice", "web", frozenset({"model.read", "admin"}), 2e9, "jti-1", "kid-1")
 GONE = Revocation(Kind.SUBJECT, "alice", "", 1_000)
+Sleep = Callable[[float], Awaitable[None]]
+
+
+async def soon(_seconds: float) -> None:
+    """Not as long as a test would have to wait."""
+    await asyncio.sleep(0.02)
 
 
 class Process:
     """One gateway's view of the list."""
 
-    def __init__(self, data_dir: Path, url: str, clock: ManualClock) -> None:
+    def __init__(self, data_dir: Path, url: str, clock: ManualClock, sleep: Sleep = soon) -> None:
         self.clock = clock
         self.heard = asyncio.Event()
         self.list = Revocations(
@@ -30,7 +36,7 @@ class Process:
         )
         self.list.expect_shared()
         self.shared = SharedRevocations(url)
-        self.task = asyncio.create_task(self.shared.follow(self.list, sleep=lambda _s: asyncio.sleep(0.02)))
+        self.task = asyncio.create_task(self.shared.follow(self.list, sleep=sleep))
 
     async def change(self) -> None:
         """Waits for something new."""
@@ -102,6 +108,30 @@ async def test_what_was_heard_stands_while_redis_is_away(redis: RespServer, proc
     await one.change()
     assert (one.list(ALICE), one.list.current) == (False, True)
     await operator.aclose()
+
+
+async def test_an_absence_is_told_once_and_so_is_its_end(
+    redis: RespServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often Redis is tried meanwhile: the log of a bad night stays readable."""
+    tried = asyncio.Semaphore(0)
+
+    async def counted(_seconds: float) -> None:
+        tried.release()
+        await asyncio.sleep(0.01)
+
+    await redis.cut()
+    one = Process(tmp_path / "a", redis.url, ManualClock(), sleep=counted)
+    for _ in range(5):
+        await tried.acquire()
+    await redis.mend()
+    while not one.list.current:
+        await asyncio.sleep(0.01)
+    await one.aclose()
+    told = [record.getMessage() for record in caplog.records if record.name == "gateway.auth.shared_revocations"]
+    assert len(told) == 2
+    assert "cannot be heard" in told[0] and "look at redis.url" in told[0]
+    assert "are heard again" in told[1]
 
 
 async def test_a_start_while_redis_is_away_knows_what_was_heard(
