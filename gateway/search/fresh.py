@@ -30,6 +30,7 @@ class _Kept(Generic[T]):
 class _Flight(Generic[T]):
     task: asyncio.Task[tuple[T, bool]]
     waiting: int = 0
+    claimed: bool = False
 
 
 class FreshCache(Generic[T]):
@@ -56,8 +57,9 @@ class FreshCache(Generic[T]):
         return kept.value if kept is not None and kept.until > self._clock() else None
 
     async def get(self, key: Hashable, ttl_s: float, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """The value, and whether it was there already. Raises what `make` raises, to everyone who waits for it.
+        """The value, and whether it was there already: of those who wait together, one is told that it was not.
 
+        Raises what `make` raises, to everyone who waits for it.
         A caller who leaves disturbs nobody: the making ends only when the last one who waits has left.
         """
         kept = self._kept.get(key)
@@ -65,13 +67,14 @@ class FreshCache(Generic[T]):
             self._kept.move_to_end(key)
             return kept.value, True
         flight = self._flights.get(key)
-        joined = flight is not None
         if flight is None:
             flight = self._flights[key] = _Flight(asyncio.ensure_future(self._made(key, ttl_s, make)))
         flight.waiting += 1
         try:
             value, found = await asyncio.shield(flight.task)
-            return value, found or joined
+            # Whoever began it may have left: what it cost is for the first who gets it.
+            known, flight.claimed = found or flight.claimed, True
+            return value, known
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():

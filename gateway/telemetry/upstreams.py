@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from gateway.domain.receipt import DECIDED, UNDECIDED
 from gateway.domain.record import TurnRecord
 
 Facts = Mapping[str, str | int | float | bool]
@@ -45,10 +46,11 @@ class UpstreamMetrics:
 
     def ended(self, record: TurnRecord) -> None:
         """A turn is settled."""
-        for place, attempt in enumerate(record.attempts):
+        for attempt in record.attempts:
             self._attempts.labels(attempt.upstream, attempt.outcome).inc()
-            if place:
-                self._retries.labels(attempt.upstream).inc()
+        answering = [attempt for attempt in record.attempts if attempt.outcome not in (DECIDED, UNDECIDED)]
+        for attempt in answering[1:]:
+            self._retries.labels(attempt.upstream).inc()
         if record.receipt.route_reason.startswith("standby"):
             self._rerouted.labels(record.receipt.route_reason).inc()
         if record.own_cost_nano_usd:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from aiohttp import ClientSession, TCPConnector
 
 from gateway.ledger.reader import ReceiptReader
 from gateway.v1 import account_pb2, content_pb2, inference_pb2
@@ -118,6 +119,10 @@ async def test_asking_it_is_an_attempt_of_its_own_and_is_paid_for(tmp_path: Path
         assert end.cost_nano_usd == without.cost_nano_usd + asked.cost_nano_usd
         assert receipt.settled.cost_nano_usd == end.cost_nano_usd <= receipt.reserved.cost_nano_usd
         assert end.basis == content_pb2.USAGE_BASIS_PROVIDER
+        async with ClientSession(connector=TCPConnector(force_close=True)) as web:
+            page = await (await web.get(f"http://127.0.0.1:{gateway.gateway.metrics_port}/metrics")).text()
+        assert 'gateway_upstream_attempts_total{outcome="search_decided",upstream="deepseek"} 1.0' in page
+        assert "gateway_upstream_retries_total{" not in page
 
 
 async def test_where_it_sees_no_need_nothing_is_searched(tmp_path: Path) -> None:
