@@ -38,6 +38,7 @@ class FileAudit:
         self._waiting = 0
         self._closed = False
         self._silent_until = 0.0
+        self._failing = False
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -108,11 +109,18 @@ class FileAudit:
     def _report(self) -> None:
         """Not once per turn: a disk that is full refuses many."""
         failure, moment = self._writer.failure, time.monotonic()
-        if failure is not None and moment >= self._silent_until:
+        if failure is None and self._failing:
+            _log.warning("the audit is written again")
+        elif failure is not None and (moment >= self._silent_until or not self._failing):
             self._silent_until = moment + _REPORT_EVERY_S
             _log.error(
-                "the audit cannot be written: %s; %d records wait in the spool", failure, self._writer.spooled
+                "the audit cannot be written: %s: %s; make room there, or mend the disk or its rights: it is "
+                "tried again by itself; %d records wait in the spool",
+                self._writer.where,
+                failure.strerror or failure,
+                self._writer.spooled,
             )
+        self._failing = failure is not None
 
 
 def _fail(waiter: "asyncio.Future[None]", why: OperatorError) -> None:

@@ -107,6 +107,11 @@ class Writer:
             self._spool.close()
 
     @property
+    def where(self) -> Path:
+        """The folder of the chain."""
+        return self._places.folder.path
+
+    @property
     def head(self) -> Head:
         """The end of the chain, with what is in the spool."""
         return self._tail.head

@@ -59,6 +59,7 @@ class Writer:
         self._undone: tuple[type[Exception], ...] = (*store.errors, *_OF_VALUES)
         self._try_at = self._beat_at = self._silent_until = float("-inf")
         self.overdue_at = float("inf")
+        self._failing = False
 
     def start(self, *, first: bool) -> None:
         """Begins the lease; `first` says that every other lease is a dead worker's. Raises the store's errors."""
@@ -241,6 +242,9 @@ class Writer:
     def _beat(self, session: Session) -> None:
         session.connection.execute(session.say.beat, (self._terms.worker, 1, self._terms.now()))
         self._beat_at = self._terms.ticks() + BEAT_EVERY_S
+        if self._failing:
+            self._failing = False
+            _log.warning("the receipts are written again")
 
     def _lost(self, session: Session, error: Exception) -> bool:
         """Whether the connection is of no more use; then it is closed."""
@@ -259,6 +263,7 @@ class Writer:
         moment = self._terms.ticks()
         if moment >= self._silent_until:
             self._silent_until = moment + _REPORT_EVERY_S
+            self._failing = True
             _log.error("the receipts cannot be read or written: %s", detail)
 
 

@@ -101,7 +101,9 @@ async def test_the_order_is_that_of_the_chain_whatever_the_clock_does(keeping: K
 
 
 @pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EIO, errno.EROFS])
-async def test_without_a_spool_a_store_that_fails_refuses_all_and_recovers(keeping: Keeping, trouble: int) -> None:
+async def test_without_a_spool_a_store_that_fails_refuses_all_and_recovers(
+    keeping: Keeping, trouble: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """F-2, F-3: nothing of what was refused is in the chain; what ran gets its outcome when the disk is back."""
     disk, told = Disk(), Told()
     async with audit(with_disk(keeping, disk, spool=False), told) as opened:
@@ -118,6 +120,9 @@ async def test_without_a_spool_a_store_that_fails_refuses_all_and_recovers(keepi
     lines, (report,) = read_lines(keeping.folder)
     assert (report.fault, report.open) == (None, ())
     assert [line.intent.receipt_id for line in lines] == ["r1", "r3"]
+    lost, back = (record.getMessage() for record in caplog.records if record.name == "gateway.audit.files")
+    assert f"{keeping.folder}" in lost and "make room there" in lost
+    assert back == "the audit is written again"
 
 
 async def test_a_write_that_stops_half_way_leaves_nothing_behind(

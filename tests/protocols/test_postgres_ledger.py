@@ -80,7 +80,7 @@ async def all_closed(ledger: StoredLedger) -> None:
 
 
 async def test_a_server_that_is_killed_in_the_middle_loses_nothing_and_charges_nothing_twice(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Turns that were let in are closed once the server is back, with their amounts; refused ones cost nothing."""
     ledger = await open_ledger(tmp_path, url=server.database())
@@ -123,6 +123,7 @@ async def test_a_server_that_is_killed_in_the_middle_loses_nothing_and_charges_n
             # Written when the answer was lost on its way: the turn did not start, and says so.
             assert (found[name].reason, found[name].settled) == (Reason.AUDIT_UNAVAILABLE, Usage())
     await ledger.aclose()
+    assert [line.levelname for line in caplog.records if "written again" in line.getMessage()] == ["WARNING"]
 
 
 async def test_a_server_that_hangs_refuses_turns_in_time_and_is_caught_up_with(
