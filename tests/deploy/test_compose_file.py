@@ -31,7 +31,7 @@ def filled(text: str, values: dict[str, str]) -> str:
 
 
 def every(node: object, values: dict[str, str]) -> object:
-    """A document with every text in it filled: compose reads the YAML first, so that an empty value stays a text."""
+    """A document with each text filled: compose reads the YAML first, so that an empty value stays a text."""
     match node:
         case str():
             return filled(node, values)
