@@ -102,6 +102,11 @@ def cause_of(error: UpstreamError) -> str:
     return error.facts.get("upstream_cause", "")
 
 
+def fact_of(error: UpstreamError) -> str:
+    """What happened, without the advice to try again: that is being done."""
+    return error.message.partition(";")[0].rstrip(".")
+
+
 def move_after(errors: Sequence[UpstreamError]) -> Move:
     """What may be done after these failures of one turn, the last one just now."""
     error = errors[-1]

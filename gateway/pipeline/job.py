@@ -17,6 +17,7 @@ from gateway.limits import Reservation
 from gateway.limits.billing import Ending
 from gateway.models import Warming
 from gateway.models.catalogue import Route
+from gateway.models.retry import fact_of
 from gateway.pipeline.plan import Plan
 from gateway.pipeline.sharing import JOINED, Sharing
 from gateway.search import Findings
@@ -186,7 +187,7 @@ def degraded(error: UpstreamError, model: str) -> Notice:
     """The answer comes from a simpler model, and why."""
     return Notice(
         NoticeKind.DEGRADED,
-        f"the model could not be reached ({error.message}); {model} quotes the sources instead",
+        f"the model could not be reached ({fact_of(error)}); {model} quotes the sources instead",
         {"reason": error.reason, "model": model},
     )
 

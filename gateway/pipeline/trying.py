@@ -19,6 +19,7 @@ from gateway.models.openai_errors import upstream_failure
 from gateway.models.retry import (
     CIRCUIT_OPEN,
     cause_of,
+    fact_of,
     fits,
     in_order,
     is_dead_key,
@@ -179,17 +180,12 @@ def _is_elsewhere(route: Route, planned: Route) -> bool:
 
 def _again(failed: Route, route: Route, error: UpstreamError) -> Notice:
     if _is_elsewhere(route, failed):
-        return _rerouted(route, _fact(error), cause_of(error))
+        return _rerouted(route, fact_of(error), cause_of(error))
     return Notice(
         NoticeKind.RETRIED,
-        f"a call to the model failed before any output ({_fact(error)}); it is made again",
+        f"a call to the model failed before any output ({fact_of(error)}); it is made again",
         {"upstream": route.upstream, "model": route.card.name, "reason": error.reason, "cause": cause_of(error)},
     )
-
-
-def _fact(error: UpstreamError) -> str:
-    """What happened, without the advice to try again: that is being done."""
-    return error.message.partition(";")[0].rstrip(".")
 
 
 def _rerouted(route: Route, why: str, cause: str) -> Notice:

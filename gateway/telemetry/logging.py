@@ -115,7 +115,7 @@ class TurnLog:
             duration_ms=round(record.duration_s * 1000, 2),
             events=record.events,
             batches=record.batches,
-            attempts=[attempt.outcome for attempt in receipt.attempts],
+            attempts=[f"{attempt.upstream}: {attempt.outcome}" for attempt in receipt.attempts],
         )
 
     def refused(self, method: str, tenant: str, reason: str) -> None:
