@@ -57,9 +57,14 @@ usd_per_month = 0.0
 
 @dataclass
 class Counted:
-    """What callers saw, and what happened to the gateways."""
+    """What callers saw, and what happened to the gateways.
+
+    Where the longest short call took many seconds, the machine could not carry the rate: calls pile up until gRPC
+    refuses them, restart or not.
+    """
 
     calls: int = 0
+    longest_s: float = 0.0
     streams: int = 0
     replaced: int = 0
     failures: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -187,11 +192,13 @@ async def callers(target: str, *, python_client: bool) -> AsyncIterator[Callers]
 async def call(ask: Callers, counted: Counted) -> None:
     """One short turn."""
     counted.calls += 1
+    begun = time.monotonic()
     try:
         if not await ask.short():
             counted.failures["an answer was empty"] += 1
     except CALL_FAILED as error:
         counted.failures[why(error)] += 1
+    counted.longest_s = max(counted.longest_s, round(time.monotonic() - begun, 2))
 
 
 async def stream(ask: Callers, counted: Counted, until: float) -> None:
