@@ -20,9 +20,12 @@ MAX_TAIL = 64
 MAX_HOSTS_NAMED = 20
 
 _TRIGGER = re.compile(r"[/\\(:.=]")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]{2}$", re.IGNORECASE)
-_WWW = re.compile(r"(?<![A-Za-z0-9/._@-])www\.$", re.IGNORECASE)
-_AUTOLINK = re.compile(r"<(?:https?|ftp|file|data|javascript|vbscript):$", re.IGNORECASE)
+# Browsers want one slash behind the schemes that they know best, and take any number.
+_SCHEME = re.compile(r"(?:[a-z][a-z0-9+.-]*:[/\\]{2}|(?:https?|ftp|wss?):[/\\])$", re.IGNORECASE)
+_WWW = re.compile(r"(?<![A-Za-z0-9._@-])www\.$", re.IGNORECASE)
+_AUTOLINK = re.compile(
+    r"(?:<(?:https?|ftp|file|data|javascript|vbscript)|[(=][\"']?(?:https?|ftp|wss?)):$", re.IGNORECASE
+)
 # Where Markdown, HTML and CSS take an address that need not begin with a scheme.
 _DESTINATION = re.compile(
     r"(?:\]\(|\]:|url\(|\b(?:src|srcset|href|action|formaction|poster|background|data|cite|ping)\s{0,8}=)$",
@@ -101,12 +104,16 @@ class LinkFilter:
         if char in "/\\" and _SCHEME.search(self._tail):
             self._enter(_At.HOST)
         elif char == "." and _WWW.search(self._tail):
-            self._enter(_At.HOST, "" if "www." not in {host[:4] for host in self._hosts} else "www.")
+            self._enter(_At.HOST, self._www())
         elif char == ":" and _AUTOLINK.search(self._tail):
             self._enter(_At.HOST)
         elif char in "(:=" and _DESTINATION.search(self._tail):
             self._enter(_At.DESTINATION)
         return char
+
+    def _www(self) -> str:
+        """What of a host has been seen after `www.`: a source's own name may begin so, or leave it out."""
+        return "www." if any(host.startswith("www.") for host in self._hosts) else ""
 
     def _enter(self, at: _At, seen: str = "") -> None:
         self._at, self._seen = at, seen
@@ -124,8 +131,12 @@ class LinkFilter:
             self._seen = "/"
         elif seen and (char in "/?#" or _END.match(char) or len(seen) > MAX_TAIL):
             return self._in_text(char)
+        elif char in "(:=" and _DESTINATION.search(self._tail + char):
+            self._enter(_At.DESTINATION)  # the one before it was none, as in [a](b[c](//host)
         elif not (char.isspace() or char in "<\"'"):
             self._seen += char
+            if char == "." and _WWW.search(self._seen):
+                self._enter(_At.HOST, self._www())
         return self._passed(char)
 
     def _in_host(self, char: str) -> str:

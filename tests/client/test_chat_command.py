@@ -175,7 +175,7 @@ async def test_on_a_terminal_ctrl_c_stops_the_answer_and_ctrl_d_leaves(gateway: 
             while not screen.shows("/quit leaves", "›"):
                 process.send_signal(2)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(screen.news(), 1.0)
+                    await asyncio.wait_for(screen.wait_for("/quit leaves", "›"), 3.0)
         screen.type("two\n")
         await screen.wait_for("TWO", "· stop ·", "›")
         async with asyncio.timeout(GUARD_S):
