@@ -191,7 +191,7 @@ PIECES = (
 )
 
 
-@settings(derandomize=True, max_examples=2000)
+@settings(max_examples=2000)
 @given(st.lists(st.sampled_from(PIECES), max_size=14))
 def test_no_mixture_of_pieces_reaches_another_host(pieces: list[str]) -> None:
     """Whatever a model makes of the parts of addresses; and nothing is held back."""
