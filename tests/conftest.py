@@ -4,8 +4,8 @@ import signal
 
 from hypothesis import settings
 
-# The same examples in every run; `--hypothesis-profile=searching` looks for others. How long one takes says how busy
-# the machine is.
+# The same examples in every run; `--hypothesis-profile=searching` looks for others. How long one takes says only
+# how busy the machine is.
 settings.register_profile("searching", deadline=None)
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same")
