@@ -95,7 +95,8 @@ def columns() -> int:
     """How wide the terminal is, whichever stream is one; 80 where none is."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
-            return max(40, os.get_terminal_size(stream.fileno()).columns)
+            # A terminal that was told no size says 0.
+            return max(40, os.get_terminal_size(stream.fileno()).columns or 80)
     return 80
 
 
