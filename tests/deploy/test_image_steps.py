@@ -80,7 +80,8 @@ def test_it_serves_unprivileged_from_a_tree_it_cannot_write(prefix: Path, tmp_pa
     data = tmp_path / "data"
     data.mkdir()
     for folder in (*prefix.parents, *data.parents):
-        if folder.name.startswith(("pytest-", "popen-", "opt", "test_")):  # pytest keeps its folders to their owner
+        # pytest keeps its folders to their owner.
+        if folder.name.startswith(("pytest-", "popen-", "opt", "test_")):
             folder.chmod(0o755)
     os.chown(data, NOBODY, NOBODY)
     with socket.create_server(("127.0.0.1", 0)) as free:
