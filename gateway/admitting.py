@@ -19,6 +19,8 @@ from gateway.telemetry.metrics import Metrics
 DEEPSEEK = {"deepseek-flash": 2500, "deepseek-v4-pro": 500}
 """Calls at once of one account, all of its keys together (api-docs.deepseek.com, November 2026)."""
 USED_PERCENT = 80
+FEW_CALLS = 20
+"""A limit below this says nothing of the worker's load: who waits for such a model waits in its line."""
 
 
 @asynccontextmanager
@@ -117,6 +119,5 @@ async def sampled(
 
 
 def slot_load(key: Key, level: Level) -> SlotLoad:
-    """How full one model is: while its limit still grows, that is told by how far it may grow."""
-    room = level.cap if level.grows else level.limit
-    return SlotLoad(*key, level.used, level.limit, level.waiting, level.busy / max(room, 1))
+    """How full one model is. One that takes few calls is often full, and that is no overload."""
+    return SlotLoad(*key, level.used, level.limit, level.waiting, level.busy / max(level.limit, FEW_CALLS))

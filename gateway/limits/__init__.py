@@ -90,11 +90,11 @@ class Limiter(Protocol):
 class Slot(Protocol):
     """A place among the calls that an upstream takes at once; what is told of the call moves its limit."""
 
-    def first_output(self, took_s: float) -> None:
-        """The first output came this many seconds after it was asked for."""
+    def first_output(self, took_s: float, own_s: float = 0.0) -> None:
+        """The first output came so many seconds after it was asked for; in `own_s` of them this process worked."""
         ...
 
-    def gave_up(self, took_s: float) -> None:
+    def gave_up(self, took_s: float, own_s: float = 0.0) -> None:
         """It had not come when nobody waited for it any more."""
         ...
 

@@ -39,13 +39,14 @@ class Line:
         names = nsmallest(most, self._waiting, key=lambda name: self._order(name, held))
         return [(name, len(self._waiting[name]), self._first(name).since) for name in names]
 
-    def join(self, tenant: str, now: float) -> tuple[Ticket | None, Ticket | None]:
+    def join(self, tenant: str, now: float, most: int | None = None) -> tuple[Ticket | None, Ticket | None]:
         """The ticket of one who comes, and the ticket of one who has to leave for it.
 
         In a full line the last of the longest backlog leaves; that is the newcomer where its own is the longest.
+        `most` makes the line shorter for now.
         """
         leaves = None
-        if self._length >= self._most:
+        if self._length >= (self._most if most is None else min(self._most, most)):
             longest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=tenant)
             if len(self._waiting.get(tenant, ())) + 1 >= len(self._waiting.get(longest, ())):
                 return None, None

@@ -11,27 +11,41 @@ from gateway.limits.slot_pool import SlotPool
 from gateway.limits.slots import Answer, Pool, Report, shared
 
 LEASE_S = 10.0
+"""At least; it is never shorter than three of the longest times between two reports."""
 TICK_S = 0.25
 """While none does: how long another worker may wait for spare slots of this one."""
 POLL_S = 0.05
 """While a turn waits: another worker may have given slots back, or a window may be over."""
+REPORTS_A_SECOND = 100
+"""Of all workers together about one model: each costs Redis as much as there are workers."""
 ALL = 1_000_000
 
 Key = tuple[str, str]
 
 
 class Level(NamedTuple):
-    """How full one model's slots are. `used` and `waiting` are this worker's, the others those of all workers.
-
-    `grows`: the upstream has never said no, so that the limit is still on its way to `cap`.
-    """
+    """How full one model's slots are. `used` and `waiting` are this worker's, the others those of all workers."""
 
     used: int
     busy: int
     limit: int
-    cap: int
     waiting: int
-    grows: bool
+
+
+class Rhythm(NamedTuple):
+    """How often a worker reports: at once where there is news, but not before `gap_s`; times in seconds."""
+
+    gap_s: float
+    waiting_s: float
+    idle_s: float
+    lease_s: float
+
+
+def rhythm(workers: int, lease_s: float = LEASE_S) -> Rhythm:
+    """The rhythm of each of so many workers."""
+    gap_s = workers / REPORTS_A_SECOND if workers > 1 else 0.0
+    idle_s = max(min(TICK_S, lease_s / 3), gap_s)
+    return Rhythm(gap_s, max(POLL_S, gap_s), idle_s, max(lease_s, 3 * idle_s))
 
 
 class Exchange(Protocol):
@@ -87,7 +101,7 @@ class SlotKeeper:
     ) -> None:
         """`caps`: the most calls at once by upstream and model; what is not named has no limit."""
         self._exchange = exchange
-        self._lease_ms = round(lease_s * 1000)
+        self._lease_s = lease_s
         self._clock = clock
         self._news = asyncio.Event()
         self._reporting = asyncio.Lock()
@@ -110,16 +124,18 @@ class SlotKeeper:
     def levels(self) -> dict[Key, Level]:
         """How full everything is."""
         return {
-            key: Level(pool.used, pool.elsewhere + pool.used, pool.limit, pool.cap, pool.waiting, pool.cuts == 0)
+            key: Level(pool.used, pool.elsewhere + pool.used, pool.limit, pool.waiting)
             for key, pool in self.pools.items()
         }
 
     async def follow(self) -> None:
         """Reports when there is news, and from time to time, for ever."""
         while True:
-            waiting = any(pool.waiting for pool in self.pools.values())
+            waiting, pace = any(pool.waiting for pool in self.pools.values()), self._rhythm
+            if pace.gap_s:
+                await asyncio.sleep(pace.gap_s)
             try:
-                async with asyncio.timeout(POLL_S if waiting else TICK_S):
+                async with asyncio.timeout((pace.waiting_s if waiting else pace.idle_s) - pace.gap_s):
                     await self._news.wait()
             except TimeoutError:
                 pass
@@ -129,13 +145,19 @@ class SlotKeeper:
     async def report(self, *, leaving: bool = False) -> None:
         """Reports for every pool, one after the other."""
         async with self._reporting:
+            pace = self._rhythm
+            lease_ms, every_ms = round(pace.lease_s * 1000), round(pace.idle_s * 1000)
             for key, pool in self.pools.items():
-                report = pool.report(0 if leaving else self._lease_ms, self._exchange.spare)
+                report = pool.report(0 if leaving else lease_ms, self._exchange.spare, every_ms)
                 answer = await self._exchange.share(key, report)
                 if answer is None:
                     pool.unheard(report)
                 else:
                     pool.heard(answer, report.used)
+
+    @property
+    def _rhythm(self) -> Rhythm:
+        return rhythm(max((pool.workers for pool in self.pools.values()), default=1), self._lease_s)
 
     async def aclose(self) -> None:
         """Gives everything back."""
@@ -146,10 +168,10 @@ class SlotKeeper:
 class _Free:
     """The slot of a model that has them for everybody."""
 
-    def first_output(self, took_s: float) -> None:
+    def first_output(self, took_s: float, own_s: float = 0.0) -> None:
         """Moves nothing."""
 
-    def gave_up(self, took_s: float) -> None:
+    def gave_up(self, took_s: float, own_s: float = 0.0) -> None:
         """Moves nothing."""
 
     def refused(self, named: int = 0) -> None:
@@ -175,13 +197,13 @@ class _Held:
         self._cuts = pool.cuts
         self._released = False
 
-    def first_output(self, took_s: float) -> None:
+    def first_output(self, took_s: float, own_s: float = 0.0) -> None:
         """See `Slot`."""
-        self._pool.first_output(took_s)
+        self._pool.first_output(took_s, own_s)
 
-    def gave_up(self, took_s: float) -> None:
+    def gave_up(self, took_s: float, own_s: float = 0.0) -> None:
         """See `Slot`."""
-        self._pool.gave_up(took_s)
+        self._pool.gave_up(took_s, own_s)
 
     def refused(self, named: int = 0) -> None:
         """See `Slot`."""

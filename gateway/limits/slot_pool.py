@@ -1,6 +1,7 @@
 """The slots of one upstream and model in this worker: given to turns, waited for in a fair line."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -10,12 +11,16 @@ from gateway.domain.errors import Reason, UpstreamError
 from gateway.limits import Outlook
 from gateway.limits.adaptive import NO_CUT, Signals, is_slow
 from gateway.limits.line import Line, Ticket
-from gateway.limits.slots import Answer, Report
+from gateway.limits.slots import MOST_AT_ONCE, Answer, Report
 
-MOST_TENANTS_TOLD, MOST_TURNS_TOLD = 16, 32
-"""More turns than these could not be served by one answer; the next report is 50 ms later."""
+MOST_TENANTS_TOLD, MOST_TURNS_TOLD = 16, MOST_AT_ONCE
+"""More turns of one tenant than these could not be served by one answer."""
+SPARE_PART = 4
+"""A worker keeps this part of its own part of the limit at hand at least, for a burst that cannot ask first."""
 REFUSED_LATELY_S = 60.0
 SERVICE_WEIGHT = 0.1
+HOPE = 2
+"""So many times more turns may wait than are served in the time they have, by the calls of late."""
 
 
 class SlotPool:
@@ -33,6 +38,7 @@ class SlotPool:
         self.granted = 0
         self.limit = 0
         self.cuts = 0
+        self.workers = 1
         self.elsewhere = 0
         self._contended = False
         self._usual_us = 0
@@ -59,7 +65,7 @@ class SlotPool:
 
     async def wait(self, tenant: str, within_s: float) -> None:
         """A slot in turn. Raises UpstreamError when it takes longer or the line is full."""
-        ticket, leaves = self._line.join(tenant, self._clock())
+        ticket, leaves = self._line.join(tenant, self._clock(), self._served_within(within_s))
         if leaves is not None and not (left := self._calls.pop(leaves)).done():
             left.set_result(False)
         if ticket is None:
@@ -96,18 +102,18 @@ class SlotPool:
         position = self._line.ahead(tenant, self._held) + 1
         return Outlook(position, position * self._service_s / max(self.limit, 1))
 
-    def first_output(self, took_s: float) -> None:
+    def first_output(self, took_s: float, own_s: float = 0.0) -> None:
         """See `Slot`."""
         was, took_us = self._signals, round(took_s * 1e6)
-        slow = was.slow + is_slow(took_us, self._usual_us)
+        slow = was.slow + is_slow(took_us - round(own_s * 1e6), self._usual_us)
         self._signals = was._replace(seen=was.seen + 1, sum_us=was.sum_us + took_us, slow=slow)
         if self._calls:
             self._kick()
 
-    def gave_up(self, took_s: float) -> None:
+    def gave_up(self, took_s: float, own_s: float = 0.0) -> None:
         """See `Slot`. Only what is slow already says something: callers leave for reasons of their own."""
-        if is_slow(round(took_s * 1e6), self._usual_us):
-            self.first_output(took_s)
+        if is_slow(round((took_s - own_s) * 1e6), self._usual_us):
+            self.first_output(took_s, own_s)
 
     def refused(self, cuts: int, named: int) -> None:
         """See `Slot`; `cuts` is the number of cuts when the call was begun."""
@@ -117,8 +123,12 @@ class SlotPool:
         self._refused_at = self._clock()
         self._kick()
 
-    def report(self, lease_ms: int, spare: int) -> Report:
-        """What this worker has to say. Saying it gives back all spare slots but `spare`, or all, if wanted."""
+    def report(self, lease_ms: int, spare: int, every_ms: int = 0) -> Report:
+        """What this worker has to say, and how long it may be silent after it (milliseconds).
+
+        Saying it gives back all spare slots but about `spare`, or all, if wanted.
+        """
+        spare = max(spare, self.limit // (SPARE_PART * max(self.workers, 1)))
         keep = 0 if self._contended or self._calls else min(spare, self.granted - self.used)
         self.granted = self.used + max(keep, 0)
         signals, self._signals = self._signals, Signals(refused_at=NO_CUT)
@@ -129,11 +139,12 @@ class SlotPool:
         }
         holds = dict(self._held) if told else {}
         wish = max(spare - keep, 0)
-        return Report(lease_ms, self.cap, self.granted, self.used, wish, signals, holds, waits)
+        return Report(lease_ms, self.cap, self.granted, self.used, wish, signals, holds, waits, every_ms)
 
     def heard(self, answer: Answer, reported: int) -> None:
         """Puts an answer to use: turns that it names are served first. `reported` were said to be in use."""
         self.limit, self.cuts, self._usual_us = answer.limit, answer.cuts, answer.usual_us
+        self.workers = answer.workers
         self.elsewhere = answer.used - reported
         self._contended = answer.contended
         self.granted += answer.spare + len(answer.tenants)
@@ -154,6 +165,12 @@ class SlotPool:
             max(was.refused_at, now.refused_at),
             min(filter(None, (was.named, now.named)), default=0),
         )
+
+    def _served_within(self, within_s: float) -> int | None:
+        """How many may wait: about as many as are served in that time; None where nothing is known yet."""
+        if self._service_s <= 0:
+            return None
+        return max(self.limit, math.ceil(HOPE * self.limit * within_s / self._service_s))
 
     def _hold(self, tenant: str) -> None:
         self.used += 1

@@ -1,6 +1,6 @@
 """Shares slots between workers with the same Redis: the law of `slots.lua`, by Redis's own clock.
 
-No turn asks Redis: a worker has a few slots at hand and renews its lease with one report a second. Only where
+No turn asks Redis: a worker has a few slots at hand and renews its lease with a report now and then. Only where
 slots are short does a turn wait for the answer to a report. Without Redis each worker keeps to its part of the
 last limit; what runs then is in its next report, which replaces the one before, so that nothing counts twice.
 """
@@ -86,7 +86,7 @@ def key_of(key: Key) -> str:
 def written(report: Report) -> list[str | int]:
     """The words of a report, as the script reads them."""
     words: list[str | int] = [report.lease_ms, report.cap, report.granted, report.used, report.wish]
-    words += [*report.signals, len(report.holds)]
+    words += [report.every_ms, *report.signals, len(report.holds)]
     for tenant, count in report.holds.items():
         words += [tenant, count]
     words.append(len(report.waits))

@@ -1,11 +1,11 @@
 -- The law of slots.py and adaptive.py, kept by Redis: one report of one worker about one upstream and model.
 --
 -- KEYS: the pool, one packed value. ARGV: the moment (milliseconds; empty = Redis's own clock), the worker, then the
--- numbers of a report and of its signals in their order, then how many tenants hold slots and each with its number,
+-- numbers of a report, of them the time to the next last, and of its signals in their order, then how many tenants hold slots and each with its number,
 -- then how many have turns that wait and each with their number and the age of the first (milliseconds).
 -- Answers limit, cuts, usual first output, workers, slots in use, contended, spare slots, then a tenant for each slot granted.
 
-local MOST_AT_START, CEILING_MS, NO_CUT = 20, 600000, -1
+local LEAST_WHEN_SLOW, CEILING_MS = 20, 600000
 local SHORTEST_WINDOW_MS, LONGEST_WINDOW_MS, FEWEST_SAMPLES = 50, 5000, 4
 local RETURN_MS, FRESH_MS, MOST_AT_ONCE, KEEP_MS = 1500, 1000, 128, 3600000
 
@@ -28,18 +28,23 @@ local function word()
   return ARGV[place]
 end
 
-local lease, cap, granted, used, wish = number(), number(), number(), number(), number()
+-- A share is a list, as short as it can be, because every report reads and writes the shares of all workers.
+local ENDS, FRESH, GRANTED, USED, HOLDS, WAITS = 1, 2, 3, 4, 5, 6
+local COUNT, SINCE = 1, 2
+
+local lease, cap, granted, used, wish, every = number(), number(), number(), number(), number(), number()
 local signals = {seen = number(), sum_us = number(), slow = number(), refused_at = number(), named = number()}
-local own = {ends = now + lease, heard = now, granted = granted, used = used, holds = {}, waits = {}}
+local own_holds, own_waits = {}, {}
 for _ = 1, number() do
   local tenant = word()
-  own.holds[tenant] = number()
+  own_holds[tenant] = number()
 end
 for _ = 1, number() do
   local tenant = word()
   local count = number()
-  own.waits[tenant] = {count = count, since = now - number()}
+  own_waits[tenant] = {count, now - number()}
 end
+local own = {now + lease, now + math.max(FRESH_MS, 3 * every), granted, used, own_holds, own_waits}
 
 -- The adaptive limit.
 
@@ -54,8 +59,8 @@ local function usual(state)
   if state.usual_us == 0 then
     return mean
   end
-  local off = mean - state.usual_us
-  return state.usual_us + math.floor(off * math.min(signals.seen, 16) / (off < 0 and 16 or 512))
+  local off = math.min(mean, 2 * state.usual_us) - state.usual_us
+  return state.usual_us + math.floor(off * math.min(signals.seen, 16) / (off < 0 and 32 or 256))
 end
 
 local function after_window(state, top)
@@ -65,9 +70,9 @@ local function after_window(state, top)
   end
   if state.cut_in_window == 0 then
     if state.seen >= FEWEST_SAMPLES and 2 * state.slow > state.seen then
-      cut(state, state.limit * 9 / 10)
+      cut(state, math.max(math.min(state.limit, LEAST_WHEN_SLOW), state.limit * 9 / 10))
     elseif 2 * state.peak > state.limit then
-      state.limit = math.min(state.cuts > 0 and state.limit + 1 or 2 * state.limit, top)
+      state.limit = math.min(state.limit + 1, top)
     end
   end
   state.window, state.seen, state.slow, state.peak, state.cut_in_window = now, 0, 0, 0, 0
@@ -80,12 +85,13 @@ local function adapt(state, all_used)
     state.ceiling, state.ceiling_until = 0, 0
   end
   local top = state.ceiling > 0 and math.min(cap, state.ceiling) or cap
-  local before = state.limit
-  state.limit = math.max(1, math.min(before > 0 and before or MOST_AT_START, top))
+  local before = state.cuts > 0 and state.limit or cap
+  state.limit = math.max(1, math.min(before, top))
   state.window = state.window > 0 and state.window or now
   state.peak = math.max(state.peak, all_used)
   if signals.refused_at == state.cuts then
-    cut(state, signals.named > 0 and state.limit < before and state.limit or state.limit * 9 / 10)
+    local less = math.min(state.limit * 9 / 10, math.max(state.peak * 9 / 10, state.limit / 2))
+    cut(state, signals.named > 0 and state.limit < before and state.limit or less)
   end
   if signals.seen > 0 then
     state.seen, state.slow = state.seen + signals.seen, state.slow + signals.slow
@@ -107,15 +113,15 @@ local pool = packed and cmsgpack.unpack(packed) or {
 
 local all_used, anyone = used, false
 for name, share in pairs(pool.shares) do
-  anyone = anyone or share.ends > now
-  if share.ends <= now or name == worker then
+  anyone = anyone or share[ENDS] > now
+  if share[ENDS] <= now or name == worker then
     pool.shares[name] = nil
   else
-    all_used = all_used + share.used
+    all_used = all_used + share[USED]
   end
 end
 if granted > 0 and not anyone then
-  pool.open_at = now + RETURN_MS
+  pool.open_at = now + math.max(RETURN_MS, 2 * every)
 end
 adapt(pool.adaptive, all_used)
 if lease > 0 then
@@ -124,15 +130,15 @@ end
 
 local free, workers, held, left, rivals = pool.adaptive.limit, 0, {}, {}, false
 for name, share in pairs(pool.shares) do
-  workers, free = workers + 1, free - share.granted
-  for tenant, count in pairs(share.holds) do
+  workers, free = workers + 1, free - share[GRANTED]
+  for tenant, count in pairs(share[HOLDS]) do
     held[tenant] = (held[tenant] or 0) + count
   end
-  if now - share.heard <= FRESH_MS then
-    for tenant, waits in pairs(share.waits) do
+  if now <= share[FRESH] then
+    for tenant, waits in pairs(share[WAITS]) do
       rivals = rivals or name ~= worker
-      if waits.count > 0 then
-        left[#left + 1] = {tenant = tenant, name = name, count = waits.count, since = waits.since}
+      if waits[COUNT] > 0 then
+        left[#left + 1] = {tenant = tenant, name = name, count = waits[COUNT], since = waits[SINCE]}
       end
     end
   end
@@ -170,12 +176,12 @@ local function grant(tenant)
   told[#told + 1] = tenant
   pool.served = math.max(pool.tags[tenant] or 0, pool.served)
   pool.tags[tenant] = pool.served + 1
-  own.holds[tenant] = (own.holds[tenant] or 0) + 1
-  local waits = own.waits[tenant]
-  if waits.count > 1 then
-    waits.count = waits.count - 1
+  own_holds[tenant] = (own_holds[tenant] or 0) + 1
+  local waits = own_waits[tenant]
+  if waits[COUNT] > 1 then
+    waits[COUNT] = waits[COUNT] - 1
   else
-    own.waits[tenant] = nil
+    own_waits[tenant] = nil
   end
 end
 
@@ -204,7 +210,7 @@ local spare = 0
 if not rivals and #left == 0 and lease > 0 then
   spare = math.max(0, math.min(free, wish))
 end
-own.granted = own.granted + #told + spare
+own[GRANTED] = granted + #told + spare
 if #left == 0 then
   pool.tags, pool.served = {}, 0
 else

@@ -12,9 +12,15 @@ from typing import NamedTuple
 from gateway.limits.adaptive import NOTHING, Adaptive, Signals, adapted
 
 RETURN_MS = 1_500
-"""When the first worker is heard that has slots of which nothing is known, so long the others are waited for."""
+"""When the first worker is heard that has slots of which nothing is known, so long the others are waited for.
+
+At least; where workers report rarely, twice the time between two reports.
+"""
 FRESH_MS = 1_000
-"""A worker whose turns wait asks far more often than this; one that does not has none, or is dead."""
+"""So long the turns of a silent worker count as waiting, at least, or as long as three reports take.
+
+A worker whose turns wait asks far more often; one that does not has none, or is dead.
+"""
 MOST_AT_ONCE = 128
 
 
@@ -26,10 +32,13 @@ class Waits(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What one worker has: slots granted to it, those in use, and by tenant what it holds and who waits."""
+    """What one worker has: slots granted to it, those in use, and by tenant what it holds and who waits.
+
+    Moments in milliseconds: its lease ends, and its turns that wait count for so long.
+    """
 
     ends: int
-    heard: int
+    fresh: int
     granted: int
     used: int
     holds: Mapping[str, int]
@@ -53,6 +62,7 @@ class Report(NamedTuple):
     """What a worker says: the slots it keeps (spare ones it gives back are gone already) and what it would like.
 
     `waits` are by tenant, how many and for how long already (milliseconds); `lease_ms` 0 means that it ends.
+    `every_ms` is the longest time to its next report.
     """
 
     lease_ms: int
@@ -63,6 +73,7 @@ class Report(NamedTuple):
     signals: Signals = NOTHING
     holds: Mapping[str, int] = {}
     waits: Mapping[str, tuple[int, int]] = {}
+    every_ms: int = 0
 
 
 class Answer(NamedTuple):
@@ -85,12 +96,13 @@ class Answer(NamedTuple):
 def shared(pool: Pool, now: int, worker: str, report: Report) -> tuple[Pool, Answer]:
     """One report and its answer; `now` in milliseconds."""
     alive = {name: share for name, share in pool.shares.items() if share.ends > now}
-    open_at = pool.open_at if alive or not report.granted else now + RETURN_MS
+    open_at = pool.open_at if alive or not report.granted else now + max(RETURN_MS, 2 * report.every_ms)
     shares = {name: share for name, share in alive.items() if name != worker}
     used = report.used + sum(share.used for share in shares.values())
     adaptive = adapted(pool.adaptive, now, report.cap, used, report.signals)
     waits = {tenant: Waits(count, now - age) for tenant, (count, age) in report.waits.items()}
-    own = Share(now + report.lease_ms, now, report.granted, report.used, report.holds, waits)
+    fresh = now + max(FRESH_MS, 3 * report.every_ms)
+    own = Share(now + report.lease_ms, fresh, report.granted, report.used, report.holds, waits)
     if report.lease_ms:
         shares[worker] = own
     free = adaptive.limit - sum(share.granted for share in shares.values())
@@ -99,7 +111,7 @@ def shared(pool: Pool, now: int, worker: str, report: Report) -> tuple[Pool, Ans
     round_ = _Round(pool, shares, now, worker)
     while free > 0 and round_.assigned < MOST_AT_ONCE and round_.assign():
         free -= 1
-    rivals = any(share.waits and now - share.heard <= FRESH_MS for name, share in shares.items() if name != worker)
+    rivals = any(share.waits and now <= share.fresh for name, share in shares.items() if name != worker)
     left = round_.anyone_waits
     spare = 0 if rivals or left or not report.lease_ms else max(0, min(free, report.wish))
     if report.lease_ms:
@@ -118,7 +130,7 @@ class _Round:
 
     def __init__(self, pool: Pool, shares: Mapping[str, Share], now: int, worker: str) -> None:
         self._worker = worker
-        self._fresh = {name: share for name, share in shares.items() if now - share.heard <= FRESH_MS}
+        self._fresh = {name: share for name, share in shares.items() if now <= share.fresh}
         self._left = {
             (tenant, name): waits.turns
             for name, share in self._fresh.items()

@@ -56,6 +56,7 @@ class Slotted:
         self._batches = batches
         self._slot = slot
         self._asked: float | None = None
+        self._worked = 0.0
         self._spoke = False
 
     def __aiter__(self) -> Self:
@@ -65,7 +66,7 @@ class Slotted:
         if self._spoke:
             return await anext(self._batches)
         if self._asked is None:
-            self._asked = time.perf_counter()
+            self._asked, self._worked = time.perf_counter(), time.process_time()
         try:
             batch = await anext(self._batches)
         except UpstreamError as error:
@@ -76,7 +77,7 @@ class Slotted:
             raise
         if any(isinstance(event, TextDelta | ToolCallDelta) for event in batch):
             self._spoke = True
-            self._slot.first_output(time.perf_counter() - self._asked)
+            self._slot.first_output(*self._since(self._asked))
         return batch
 
     async def aclose(self) -> None:
@@ -90,5 +91,9 @@ class Slotted:
         """Gives the slot back; a repeat changes nothing."""
         if self._asked is not None and not self._spoke:
             self._spoke = True
-            self._slot.gave_up(time.perf_counter() - self._asked)
+            self._slot.gave_up(*self._since(self._asked))
         self._slot.release()
+
+    def _since(self, asked: float) -> tuple[float, float]:
+        """Seconds since it was asked, and in how many of them this process worked: it may be what is slow."""
+        return time.perf_counter() - asked, time.process_time() - self._worked

@@ -12,8 +12,8 @@ from gateway.telemetry import Load, LoadObserver, SlotLoad
 
 PROBE_S = 0.125
 PROBES_A_LOOK = 2
-REMEMBERED = 8
-"""Probes that the lag is told from: the worst of the last second is its 99th percentile."""
+REMEMBERED = PROBES_A_LOOK
+"""Probes that the lag is told from. None is seen twice: what was late once would last longer than it did."""
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 STATM = Path("/proc/self/statm")
 

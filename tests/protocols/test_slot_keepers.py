@@ -120,6 +120,29 @@ async def test_five_hundred_who_leave_at_any_moment_leave_nothing(make: Make) ->
                 await stack.enter_async_context(taken(keepers[0], "a", HANG_GUARD_S))
 
 
+async def test_a_burst_on_fresh_workers_is_served_whole(make: Make) -> None:
+    """Three hundred at once at one of two workers, of an upstream that never said no: all run together."""
+    async with workers(make, 2, 400) as (first, _), AsyncExitStack() as stack, asyncio.timeout(HANG_GUARD_S):
+        burst = [taken(first, "a", HANG_GUARD_S) for _ in range(300)]
+        await asyncio.gather(*(stack.enter_async_context(slot) for slot in burst))
+        assert first.levels()[KEY] == (300, 300, 400, 0)
+
+
+async def test_nobody_waits_who_could_not_be_served_in_time(make: Make) -> None:
+    """Where calls take long, a line as long as two waits is full; the others hear so at once."""
+    seconds = iter(range(0, 100_000, 50))
+    async with workers(make, 1, 1, clock=lambda: float(next(seconds))) as (keeper,):
+        async with taken(keeper, "a", HANG_GUARD_S):
+            pass
+        async with taken(keeper, "a", HANG_GUARD_S):
+            waits = asyncio.create_task(enter(keeper, "a"))
+            await asyncio.sleep(0)
+            with pytest.raises(UpstreamError, match="too many"):
+                await enter(keeper, "a")
+            waits.cancel()
+            await asyncio.gather(waits, return_exceptions=True)
+
+
 async def test_a_wait_has_an_end_and_a_place(make: Make) -> None:
     """OVERLOADED after the time it may take, with a wait of 1 to 10 s; the next in line is told that it waits."""
     async with workers(make, 1, 1) as (keeper,), taken(keeper, "a", HANG_GUARD_S):

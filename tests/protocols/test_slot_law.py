@@ -83,6 +83,7 @@ class History:
             self.signals(worker),
             {tenant: chance.randint(1, 5) for tenant in TENANTS if chance.random() < 0.4},
             waits if chance.random() < 0.6 else {},
+            chance.choice((250, 250, 3_000)),
         )
 
     def signals(self, worker: Worker) -> Signals:
@@ -153,7 +154,7 @@ async def test_a_cluster_keeps_every_pool_on_one_node(tmp_path: Path) -> None:
             report = Report(10_000, 60, 0, 0, 4, waits={"acme": (2, 0)})
             answer = await exchange.share(("upstream", f"model-{number}"), report)
             assert answer is not None
-            assert (answer.limit, answer.tenants) == (20, ("acme", "acme"))
+            assert (answer.limit, answer.tenants) == (60, ("acme", "acme"))
         await exchange.aclose()
 
 

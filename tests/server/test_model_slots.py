@@ -35,6 +35,22 @@ def held_until(release: asyncio.Event) -> Reply:
     return Reply.events(text_chunk("one "), release, *Reply.answer("two").steps)
 
 
+async def test_a_burst_on_a_fresh_gateway_is_served_whole(tmp_path: Path) -> None:
+    """Forty-eight streams at once, all open together: nobody is refused or has a place in a line."""
+    release = asyncio.Event()
+    async with opened(tmp_path, held_until(release), environment=PATIENT) as house:
+        calls = [house.generate(f"{number}") for number in range(48)]
+        accepted = [(await read_kind(call, "accepted")).accepted for call in calls]
+        assert {each.queue_position for each in accepted} == {0}
+        for call in calls:
+            await read_kind(call, "delta")
+        assert len(house.upstream.exchanges) == 48
+        assert limit(house.slots) == 2000
+        release.set()
+        ends = [(await read_kind(call, "end")).end.finish for call in calls]
+        assert ends == [inference_pb2.FINISH_STOP] * 48
+
+
 async def test_who_waits_is_told_the_place_and_stays_heard_of(tmp_path: Path) -> None:
     """Accepted comes at once with the place in the line, then heartbeats; the upstream never sees two calls."""
     release = asyncio.Event()

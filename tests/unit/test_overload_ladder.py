@@ -2,8 +2,10 @@
 
 import pytest
 
+from gateway.admitting import slot_load
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.turn import Generation, Message, Role, Thinking, Turn
+from gateway.limits.slot_keeper import Level as SlotLevel
 from gateway.pipeline.ladder import Ladder, Level, Pace, Signals, sheds
 from gateway.pipeline.overload import SHED_SLOT_WAIT_S, Overload
 from gateway.telemetry import Load
@@ -60,6 +62,12 @@ def test_a_reason_leads_up_when_it_has_lasted_two_seconds(signals: Signals, leve
     assert ladder.level is Level.NORMAL
     ladder.look(signals, 2.0)
     assert ladder.level is level
+
+
+def test_a_full_model_of_few_calls_is_no_overload() -> None:
+    """One that takes two calls is full whenever it is used; what is near a real limit is near it."""
+    assert slot_load(("mine", "small"), SlotLevel(2, 2, 2, 5)).fullness == 0.1
+    assert slot_load(("mine", "large"), SlotLevel(100, 950, 1000, 0)).fullness == 0.95
 
 
 def test_a_moment_of_quiet_begins_the_two_seconds_anew() -> None:
