@@ -15,8 +15,8 @@ from tests.bench.processes import Child
 from tests.bench.script import MODEL
 from tests.bench.upstream_client import Upstream
 
-# Every limit is there and is checked at every turn; none of them is reached. The slots of upstreams are off: they
-# begin low and learn from how fast an upstream answers, so that hundreds opened at once would wait to be let in.
+# Every limit is there and is checked at every turn; none of them is reached. The slots of upstreams are off: a
+# measurement may hold more calls open than an account may.
 CONFIG = """
 [grpc]
 address = "127.0.0.1:0"
