@@ -144,7 +144,8 @@ async def opened(settings: Settings, *, dev: bool, seat: Seat | None = None) -> 
         server = build_server(settings, door, running, pipeline, stations, open_reflection=dev, seat=seat)
 
         def ready() -> bool:
-            return known.ready and stations.overload.takes_calls and not door.draining
+            can_start = stations.overload.takes_calls and not stations.ledger.away
+            return known.ready and can_start and not door.draining
 
         metrics_port = await operators_port(settings, metrics, ready, stations.health, stack=stack, seat=seat)
         grpc_port = await server.start(ready)

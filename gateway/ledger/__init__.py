@@ -24,6 +24,11 @@ class Unsettled:
 class Ledger(Protocol):
     """Stores receipts. `(tenant, session_id, turn_id)` and `receipt_id` are unique."""
 
+    @property
+    def away(self) -> bool:
+        """Whether the books have been out of reach for some seconds, so that no turn can start. Asks nobody."""
+        ...
+
     async def open(self, receipt: Receipt) -> Receipt | None:
         """Writes an open receipt durably; the one that already stands under its turn, if any, and writes nothing.
 

@@ -38,6 +38,7 @@ from gateway.ledger.writer import MOST_LATE, PATIENCE_S, Outcome, Terms, Writer,
 T = TypeVar("T")
 _GROUP = 512
 _WATCH_EVERY_S = 1.0
+AWAY_S = 5.0
 _Item = tuple[asyncio.Future[object] | None, Work[object]]
 
 
@@ -102,6 +103,11 @@ class StoredLedger:
         self._watching: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
+
+    @property
+    def away(self) -> bool:
+        """See `Ledger`. A server that only starts anew is back sooner."""
+        return self._terms.ticks() - self._writer.gone_at >= AWAY_S
 
     async def open(self, receipt: Receipt) -> Receipt | None:
         """Writes an open receipt; the standing one of its turn, if there is one."""

@@ -47,7 +47,10 @@ class Terms:
 
 
 class Writer:
-    """Belongs to one thread from `start` on. `overdue_at` is when what it waits for has taken too long."""
+    """Belongs to one thread from `start` on, but for two moments that others may read.
+
+    `overdue_at` is when what it waits for has taken too long, `gone_at` when the connection was lost.
+    """
 
     def __init__(self, store: Store, terms: Terms) -> None:
         self._store = store
@@ -59,6 +62,7 @@ class Writer:
         self._undone: tuple[type[Exception], ...] = (*store.errors, *_OF_VALUES)
         self._try_at = self._beat_at = self._silent_until = float("-inf")
         self.overdue_at = float("inf")
+        self.gone_at = float("inf")
         self._failing = False
 
     def start(self, *, first: bool) -> None:
@@ -238,6 +242,7 @@ class Writer:
         # Whoever could not be seen meanwhile has the whole time of a lease to be seen again.
         self._sightings.forget()
         self._session = session
+        self.gone_at = float("inf")
 
     def _beat(self, session: Session) -> None:
         session.connection.execute(session.say.beat, (self._terms.worker, 1, self._terms.now()))
@@ -251,6 +256,7 @@ class Writer:
         if self._session is None or not self._store.is_gone(session.connection, error):
             return self._session is None
         self._session = None
+        self.gone_at = self._terms.ticks()
         self._close(session)
         return True
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,3 +247,27 @@ async def test_of_replicas_that_open_one_turn_at_once_one_wins(tmp_path: Path, s
         assert again.count(None) == 1
     for ledger in ledgers:
         await ledger.aclose()
+
+
+async def test_books_out_of_reach_for_five_seconds_are_away_until_they_answer(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    """A server that only starts anew is not: what asks whether a gateway is ready need not hear of it."""
+    ticks = Ticks()
+    ledger = await open_ledger(tmp_path, url=server.database(), ticks=ticks)
+    assert not ledger.away
+    await asyncio.to_thread(server.kill)
+    with pytest.raises(OperatorError):
+        await ledger.open(receipt("r"))
+    ticks.now += 4.9
+    assert not ledger.away
+    ticks.now += 0.1
+    assert ledger.away
+    await asyncio.to_thread(server.start)
+    async with asyncio.timeout(HANG_GUARD_S):
+        while ledger.away:
+            ticks.now += 1.0
+            with suppress(OperatorError):
+                await ledger.recent(None, 1)
+    await ledger.open(receipt("r"))
+    await ledger.aclose()
