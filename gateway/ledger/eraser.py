@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.ledger.postgres import PostgresStore
+from gateway.ledger import stores
 from gateway.ledger.rows import Malformed
-from gateway.ledger.sqlite import SqliteStore
 from gateway.ledger.store import Session, Store, unusable
 from gateway.ledger.works import forget_work
 
@@ -18,7 +17,7 @@ class ReceiptEraser:
     """The receipts of one data directory, or of the database at `url`, for deleting."""
 
     def __init__(self, directory: Path, url: str = "") -> None:
-        self._store: Store = PostgresStore(url) if url else SqliteStore(directory)
+        self._store: Store = stores.store(directory, url)
 
     def erase(self, tenant: str, before: float) -> Iterator[int]:
         """How many of this tenant's closed receipts of before a moment each batch deleted. Raises OperatorError.

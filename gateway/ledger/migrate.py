@@ -1,68 +1,63 @@
-"""Makes the tables, or brings them up to date: Alembic's migrations, in one transaction that keeps others out."""
+"""Makes the tables, or brings them up to date, in one transaction that keeps others out."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gateway.domain.errors import OperatorError, Reason
+from gateway.ledger.statements import Steps
+from gateway.ledger.store import Connection
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-FIRST = "0001"
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database to look after: its name for people, and how its tables came to be."""
+
+    name: str
+    steps: Steps
+    count_tables: str
+    """A table's name: 1 where there is one, else 0."""
 
 
-def migrate(engine: Engine, place: str, lock: Callable[[Connection], None]) -> None:
-    """Brings the database at `place` to the newest revision; `lock` keeps other programs from doing so meanwhile.
+def migrate(connection: Connection, place: Place, begin: Sequence[str]) -> None:
+    """Brings it to the newest revision; `begin` starts a transaction that keeps others from doing so meanwhile.
 
-    Raises OperatorError for one that is newer than this program, and what the driver raises.
+    The connection is to be closed after an error, which undoes what was begun. Raises OperatorError for a database
+    that is newer than this program, and what the driver raises.
     """
-    with engine.begin() as connection:
-        lock(connection)
-        if revision(connection, place) == newest():
-            return
-        config = _config()
-        config.attributes["connection"] = connection
-        if _is_hand_made(connection):
-            command.stamp(config, FIRST)
-        command.upgrade(config, "head")
+    for sql in begin:
+        connection.execute(sql)
+    known, found = [step.revision for step in place.steps.all], _revision(connection, place)
+    if found is None and _has(connection, place, "receipts"):
+        # The first version of the gateway made these tables, and kept no revision.
+        found = known[0]
+        for sql in place.steps.stamp:
+            connection.execute(sql)
+    for step in place.steps.all[0 if found is None else known.index(found) + 1 :]:
+        for sql in step.sql:
+            connection.execute(sql)
+    connection.execute("COMMIT")
 
 
-def check(connection: Connection, place: str) -> None:
+def check(connection: Connection, place: Place) -> None:
     """Raises OperatorError for a database that this program cannot read as it is."""
-    if revision(connection, place) != newest():
+    if _revision(connection, place) != place.steps.all[-1].revision:
         raise _wrong_version(place, "older", "start the gateway once, which brings it up to date")
 
 
-def revision(connection: Connection, place: str) -> str | None:
-    """The revision of a database, None for one that Alembic has not seen. OperatorError for one of the future."""
-    if not inspect(connection).has_table("alembic_version"):
+def _revision(connection: Connection, place: Place) -> str | None:
+    """The revision of a database, None for one that has none. Raises OperatorError for one of the future."""
+    if not _has(connection, place, "alembic_version"):
         return None
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    found = str(rows[0][0]) if rows else None
+    if found is not None and found not in [step.revision for step in place.steps.all]:
         raise _wrong_version(place, "newer", "install that version")
     return found
 
 
-def newest() -> str | None:
-    """The revision that this program writes."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+def _has(connection: Connection, place: Place, table: str) -> bool:
+    return connection.execute(place.count_tables, (table,)).fetchall() != [(0,)]
 
 
-def _is_hand_made(connection: Connection) -> bool:
-    """Whether the first version of the gateway made the tables, which knew no Alembic."""
-    tables = inspect(connection)
-    return tables.has_table("receipts") and not tables.has_table("alembic_version")
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _wrong_version(place: str, word: str, what: str) -> OperatorError:
-    return OperatorError(Reason.AUDIT_UNAVAILABLE, f"{place} was written by a {word} gateway: {what}.")
+def _wrong_version(place: Place, word: str, what: str) -> OperatorError:
+    return OperatorError(Reason.AUDIT_UNAVAILABLE, f"{place.name} was written by a {word} gateway: {what}.")

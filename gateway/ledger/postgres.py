@@ -6,19 +6,15 @@ files work as everywhere. What survives is PostgreSQL's own affair: by default a
 
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from typing import cast
 from urllib.parse import urlsplit
 
 import psycopg
-from sqlalchemy import Connection as AlchemyConnection
-from sqlalchemy import Engine, NullPool, create_engine, text
-from sqlalchemy.dialects.postgresql import psycopg as dialect
-from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger import migrate
-from gateway.ledger.statements import statements
-from gateway.ledger.store import Connection, Cursor, Row, unusable
+from gateway.ledger.statements import texts
+from gateway.ledger.store import Connection, Cursor, Row, Store, unusable
 
 CONNECT_S = 2
 MIGRATION_LOCK = 0x6761746577617900
@@ -46,23 +42,23 @@ class PostgresStore:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._place = _public(url)
         self._socket: socket.socket | None = None
-        self.say = statements(dialect.dialect(paramstyle="format"))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+        said = texts("postgresql")
+        self.say = said.say
+        self._place = migrate.Place(_public(url), said.steps, "SELECT count(to_regclass(%s))")
 
     def prepare(self) -> None:
         """See `Store`."""
         try:
-            migrate.migrate(_engine(self._open), self._place, _lock)
-        except DBAPIError as error:
-            raise unusable(self.advice(_cause(error))) from error
+            with closing(self._open()) as connection:
+                lock = f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+                migrate.migrate(cast(Connection, connection), self._place, ("BEGIN", lock))
         except self.errors as error:
             raise unusable(self.advice(error)) from error
 
     def connect(self) -> Connection:
         """See `Store`."""
         connection = self._open()
-        connection.autocommit = True
         self._forget_socket()
         self._socket = socket.socket(fileno=socket.dup(connection.fileno()))
         return cast(Connection, connection)
@@ -75,16 +71,14 @@ class PostgresStore:
     def read_only(self) -> Connection:
         """See `Store`."""
         try:
-            with _engine(self._open).connect() as checked:
-                migrate.check(checked, self._place)
-            connection = self._open()
-            connection.autocommit = True
-            connection.execute("SET default_transaction_read_only = on")
-        except DBAPIError as error:
-            raise unusable(self.advice(_cause(error))) from error
+            with ExitStack() as stack:
+                connection = cast(Connection, stack.enter_context(closing(self._open())))
+                migrate.check(connection, self._place)
+                connection.execute("SET default_transaction_read_only = on")
+                stack.pop_all()
         except self.errors as error:
             raise unusable(self.advice(error)) from error
-        return cast(Connection, connection)
+        return connection
 
     def many(self, connection: Connection, statements: Sequence[tuple[str, Row]]) -> list[Cursor]:
         """See `Store`. One way to the server and back for all of them."""
@@ -115,7 +109,7 @@ class PostgresStore:
         if not known and self.is_passing(error):
             known = "it cannot be reached: look whether it runs, and at the network in between"
         said = " ".join(str(error).split())
-        return f"{self._place}: {known or 'it cannot be used'} ({said})"
+        return f"{self._place.name}: {known or 'it cannot be used'} ({said})"
 
     def _open(self) -> "psycopg.Connection[Row]":
         # What the URL says goes before these.
@@ -129,7 +123,7 @@ class PostgresStore:
         }
         said = psycopg.conninfo.conninfo_to_dict(self._url)
         kept = {name: value for name, value in ours.items() if name not in said}
-        return psycopg.connect(psycopg.conninfo.make_conninfo(self._url, **kept))
+        return psycopg.connect(psycopg.conninfo.make_conninfo(self._url, **kept), autocommit=True)
 
     def _forget_socket(self) -> None:
         if self._socket is not None:
@@ -137,16 +131,9 @@ class PostgresStore:
             self._socket = None
 
 
-def _engine(connect: object) -> Engine:
-    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
-
-
-def _lock(connection: AlchemyConnection) -> None:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
-
-
-def _cause(error: DBAPIError) -> Exception:
-    return error.orig if isinstance(error.orig, Exception) else error
+def create(url: str) -> Store:
+    """What `stores` asks for where a URL is set."""
+    return PostgresStore(url)
 
 
 def _public(url: str) -> str:

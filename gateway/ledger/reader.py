@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.receipt import Receipt
-from gateway.ledger.postgres import PostgresStore
+from gateway.ledger import stores
 from gateway.ledger.rows import Malformed
-from gateway.ledger.sqlite import SqliteStore
 from gateway.ledger.store import Row, Session, Store, unusable
 from gateway.ledger.works import list_work
 
@@ -36,7 +35,7 @@ class ReceiptReader:
     """The receipts of one data directory, or of the database at `url`. Every method raises OperatorError."""
 
     def __init__(self, directory: Path, url: str = "") -> None:
-        self._store: Store = PostgresStore(url) if url else SqliteStore(directory)
+        self._store: Store = stores.store(directory, url)
 
     def recent(self, tenant: str | None, limit: int) -> list[Receipt]:
         """The newest receipts first, of one tenant or of all."""

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 
 from gateway.domain.events import Finish
 from gateway.domain.receipt import Attempt, Receipt
 from gateway.domain.usage import Usage, UsageBasis
-from gateway.ledger.tables import USAGE
 
+USAGE = tuple(field.name for field in fields(Usage))
 _OPENED = (
     *("receipt_id", "tenant", "subject", "session_id", "turn_id", "body_sha256", "request_id", "model", "created"),
     *(f"reserved_{name}" for name in USAGE),

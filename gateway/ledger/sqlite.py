@@ -10,26 +10,22 @@ import errno
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import Connection as AlchemyConnection
-from sqlalchemy import Engine, NullPool, create_engine, event
-from sqlalchemy.dialects.sqlite import pysqlite
-from sqlalchemy.exc import DBAPIError
-
 from gateway.domain.errors import OperatorError, Reason
 from gateway.ledger import migrate
-from gateway.ledger.statements import statements
+from gateway.ledger.statements import texts
 from gateway.ledger.store import Connection, Cursor, Row, unusable
 
 NAME = "receipts.db"
 BUSY_S = 5.0
 """How long one worker waits for another's group to be written."""
 OLDER_PROGRAMS = 2
-"""`user_version` keeps programs away that know versions below; the revision itself is Alembic's."""
+"""`user_version` keeps programs away that know versions below; the revision itself is in `alembic_version`."""
 
+_COUNT_TABLES = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
 _FULL = "the disk is full: free some space"
 _UNWRITABLE = (
     "it cannot be opened or written: give the gateway's user the right to read and write it and its folder"
@@ -63,15 +59,17 @@ class SqliteStore:
         self._path = directory / NAME
         self._synchronous = synchronous
         self._max_pages = max_pages
-        self.say = statements(pysqlite.dialect(paramstyle="qmark"))
+        said = texts("sqlite")
+        self.say = said.say
+        self._place = migrate.Place(str(self._path), said.steps, _COUNT_TABLES)
 
     def prepare(self) -> None:
         """See `Store`."""
         try:
             self._make()
-            migrate.migrate(self._engine(self._open), str(self._path), _mark)
-        except DBAPIError as error:
-            raise unusable(self.advice(_cause(error))) from error
+            with closing(self._open()) as connection:
+                mark = f"PRAGMA user_version = {OLDER_PROGRAMS}"
+                migrate.migrate(connection, self._place, (self.begin, mark))
         except self.errors as error:
             raise unusable(self.advice(error)) from error
 
@@ -94,13 +92,13 @@ class SqliteStore:
                 f"There are no receipts in {self._directory}: no {NAME}. Was the gateway started there?",
             )
         try:
-            with self._engine(self._open_read_only).connect() as checked:
-                migrate.check(checked, str(self._path))
-            return self._open_read_only()
-        except DBAPIError as error:
-            raise unusable(self.advice(_cause(error))) from error
+            with ExitStack() as stack:
+                connection = stack.enter_context(closing(self._open_read_only()))
+                migrate.check(connection, self._place)
+                stack.pop_all()
         except self.errors as error:
             raise unusable(self.advice(error)) from error
+        return connection
 
     def many(self, connection: Connection, statements: Sequence[tuple[str, Row]]) -> list[Cursor]:
         """See `Store`."""
@@ -148,19 +146,3 @@ class SqliteStore:
     def _open_read_only(self) -> sqlite3.Connection:
         place = f"{self._path.resolve().as_uri()}?mode=ro"
         return sqlite3.connect(place, uri=True, isolation_level=None, timeout=BUSY_S)
-
-    @staticmethod
-    def _engine(connect: object) -> Engine:
-        engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-        # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html: the driver itself begins no transaction for DDL.
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-        return engine
-
-
-def _mark(connection: AlchemyConnection) -> None:
-    """Takes the write lock, by what has to be written anyway."""
-    connection.exec_driver_sql(f"PRAGMA user_version = {OLDER_PROGRAMS}")
-
-
-def _cause(error: DBAPIError) -> Exception:
-    return error.orig if isinstance(error.orig, Exception) else error

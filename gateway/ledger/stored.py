@@ -16,10 +16,8 @@ from typing import Literal, TypeVar, cast
 from gateway.domain.errors import OperatorError
 from gateway.domain.receipt import Receipt
 from gateway.inbox import Inbox
-from gateway.ledger import Unsettled
+from gateway.ledger import Unsettled, stores
 from gateway.ledger.directory import DirectoryLock, lock
-from gateway.ledger.postgres import PostgresStore
-from gateway.ledger.sqlite import SqliteStore
 from gateway.ledger.store import Store, unusable
 from gateway.ledger.works import (
     Work,
@@ -64,7 +62,7 @@ async def open_ledger(
     `max_pages` a file (in pages of 4 KiB; 0 = no bound); `max_late` and `patience_s` are those of `Terms`.
     Raises OperatorError(AUDIT_UNAVAILABLE) that names the database and what to do.
     """
-    store: Store = PostgresStore(url) if url else SqliteStore(directory, synchronous, max_pages)
+    store: Store = stores.store(directory, url, synchronous, max_pages)
     terms = Terms(worker or secrets.token_hex(8), now, ticks, max_late, patience_s)
     place = await asyncio.to_thread(lock, directory, gateway)
     try:

@@ -5,8 +5,6 @@ the order of the books: it grows with every receipt, whatever the clock does. `s
 those of its last checkpoint. An open receipt belongs to its `worker`, for as long as that has a row of its own.
 """
 
-from dataclasses import fields
-
 from sqlalchemy import (
     REAL,
     BigInteger,
@@ -22,11 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from gateway.domain.usage import Usage
+from gateway.ledger.rows import USAGE
 
 WHOLE: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 SECONDS: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
-USAGE = tuple(field.name for field in fields(Usage))
 
 metadata = MetaData()
 

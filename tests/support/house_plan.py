@@ -21,7 +21,7 @@ ROOM_OF = {
     "trust": "configuration",
     "schema": "configuration",
     "tenancy": "configuration",
-    "plugins": "configuration",
+    "plugins": "plugins",
     "identity": "app",
     "fresh_ids": "app",
     "searching": "app",
@@ -47,9 +47,11 @@ MAY_IMPORT = {
     # What may be wrong with a setting is decided where the setting is used.
     "configuration": {"domain", "promises", "pure"},
     **{station: {"domain"} for station in STATIONS},
+    # Loads a file of a room by its name, for the room itself too.
+    "plugins": set[str](),
     # Books and audit each have one thread that writes; what hands work to it is the same.
     "inbox": set[str](),
-    **{station: {"domain", "inbox"} for station in ("ledger", "audit")},
+    **{station: {"domain", "inbox", "plugins"} for station in ("ledger", "audit")},
     # What leaves the process is sealed the same way everywhere.
     "sealing": {"domain"},
     "cache": {"domain", "sealing"},

@@ -1,6 +1,7 @@
-"""What Alembic runs: the migrations, on the connection and in the transaction of `gateway.ledger.migrate`."""
+"""What Alembic runs: it writes what the migrations say in one dialect; `gateway.ledger.migrate` says it."""
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"])
+attributes = context.config.attributes
+context.configure(dialect_name=attributes["dialect"], output_buffer=attributes["output"])
 context.run_migrations()
