@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from gateway.limits.redis_script import RedisScript
+from gateway import plugins
+from gateway.limits.script import Script
 from gateway.limits.slot_keeper import Exchange, Key, Level, MemoryExchange, SlotKeeper, kept
 from gateway.limits.slot_redis import CONNECTIONS, SOURCE, RedisExchange
 from gateway.models.catalogue import Catalogue
@@ -28,7 +29,8 @@ async def slots(settings: Settings, catalogue: Catalogue, new_id: Callable[[], s
     """The slots, shared through Redis where there is one. Raises OperatorError for a URL that is none."""
     redis, exchange = settings.redis, None
     if redis.url and settings.slots.enabled:
-        script = RedisScript(redis.url, cluster=redis.cluster, connections=CONNECTIONS, source=SOURCE)
+        load = plugins.load("gateway.limits", "redis_script")
+        script: Script = load.create(redis.url, cluster=redis.cluster, connections=CONNECTIONS, source=SOURCE)
         exchange = RedisExchange(script, new_id())
     shared: Exchange = exchange or MemoryExchange()
     # Without Redis each worker has its part from the start.

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import urandom
 
+from gateway import plugins
 from gateway.cache import CacheObserver, Level
 from gateway.cache.chain import Chain
 from gateway.cache.disk import DiskLevel
 from gateway.cache.lifetime import Lifetimes
 from gateway.cache.memory import MemoryLevel
-from gateway.cache.redis import RedisLevel, RedisSalts
-from gateway.cache.redis_store import RedisStore
+from gateway.cache.redis import Commands, RedisLevel, RedisSalts
 from gateway.pipeline.recall import Memory
 from gateway.sealing.salt_files import SaltFiles
 from gateway.sealing.salts import SaltBox, Salts, name_of
@@ -42,7 +42,7 @@ async def forget(settings: Settings, tenant: str) -> None:
     name = name_of(tenant)
     await SaltFiles(settings.data_dir / SALTS).destroy(name)
     if settings.redis.url:
-        store = RedisStore(settings.redis.url, cluster=settings.redis.cluster, timeout_s=PATIENT_S)
+        store = _redis(settings, timeout_s=PATIENT_S)
         try:
             await RedisSalts(store).destroy(name)
         finally:
@@ -52,7 +52,7 @@ async def forget(settings: Settings, tenant: str) -> None:
 async def _outer_levels(settings: Settings) -> list[Level]:
     levels: list[Level] = []
     if settings.redis.url and settings.cache.redis:
-        levels.append(RedisLevel(RedisStore(settings.redis.url, cluster=settings.redis.cluster)))
+        levels.append(RedisLevel(_redis(settings)))
     if settings.cache.disk_mib:
         # Each worker keeps its part of the whole, and reads what the others wrote.
         room = settings.cache.disk_mib * MIB // settings.workers
@@ -67,9 +67,17 @@ def _salt_box(settings: Settings, stack: AsyncExitStack) -> SaltBox:
         return _Forgetful()
     if not settings.redis.url:
         return SaltFiles(settings.data_dir / SALTS)
-    store = RedisStore(settings.redis.url, cluster=settings.redis.cluster)
+    store = _redis(settings)
     stack.push_async_callback(store.aclose)
     return RedisSalts(store)
+
+
+def _redis(settings: Settings, **patience: float) -> Commands:
+    redis = settings.redis
+    made: Commands = plugins.load("gateway.cache", "redis_store").create(
+        redis.url, cluster=redis.cluster, **patience
+    )
+    return made
 
 
 class _Forgetful:

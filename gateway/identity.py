@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
+from gateway import plugins, trust
 from gateway import settings as configuration
-from gateway import trust
 from gateway.auth import Authenticator, issuer_http
 from gateway.auth.api_key import ApiKeyAuthenticator, ApiKeyFile
 from gateway.auth.certificate import CertificateAuthenticator, Holder, read_file_identity
@@ -26,7 +27,6 @@ from gateway.auth.jwks_file import FileKeys
 from gateway.auth.jwt import Issuer, JwtAuthenticator
 from gateway.auth.key_source import KeySource
 from gateway.auth.revocations import RevocationFile, Revocations
-from gateway.auth.shared_revocations import SharedRevocations
 from gateway.auth.snapshot import FileSnapshot
 from gateway.auth.withheld import WithheldScopes
 from gateway.domain.call import Caller
@@ -130,8 +130,16 @@ def warnings(settings: Settings) -> list[str]:
     return trust.warnings(settings.issuers)
 
 
+class _SharedRevocations(Protocol):
+    """The list in Redis; the library for it is loaded where Redis is set."""
+
+    async def follow(self, heard: Revocations) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
 async def _share(revocations: Revocations, url: str, stack: AsyncExitStack) -> None:
-    shared = SharedRevocations(url)
+    shared: _SharedRevocations = plugins.load("gateway.auth", "shared_revocations").create(url)
     stack.push_async_callback(shared.aclose)
     revocations.expect_shared()
     stack.enter_context(_running(shared.follow(revocations)))

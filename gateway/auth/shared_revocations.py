@@ -144,3 +144,8 @@ def _field(revocation: Revocation) -> str:
 
 def _parsed(text: str) -> Revocation:
     return read_revocation(parse_object(text.encode("utf-8")), "a shared revocation")
+
+
+def create(url: str) -> SharedRevocations:
+    """What is loaded by name where a URL is set. Raises OperatorError for what is no Redis URL."""
+    return SharedRevocations(url)

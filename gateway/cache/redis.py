@@ -1,11 +1,24 @@
 """The second level, which gateways with the same Redis share; and the salts of tenants, which they share too."""
 
+from typing import Protocol
+
 from gateway.cache import MAX_VALUE_BYTES, Key, Miss
-from gateway.cache.redis_store import RedisStore
 from gateway.domain.errors import OperatorError, Reason
 from gateway.sealing.envelope import OVERHEAD
 
 MOST_BYTES = MAX_VALUE_BYTES + OVERHEAD + 64
+
+
+class Commands(Protocol):
+    """Single commands to Redis; the library for them is loaded where Redis is set."""
+
+    async def ask(self, *words: str | bytes | int) -> object:
+        """The answer. Raises Miss."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        ...
 
 
 class RedisLevel:
@@ -14,7 +27,7 @@ class RedisLevel:
     name = "redis"
     held = None
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: Commands) -> None:
         self._store = store
 
     async def get(self, key: Key) -> bytes:
@@ -40,7 +53,7 @@ class RedisLevel:
 class RedisSalts:
     """Keeps the promise of `SaltBox`: the salts lie in Redis alone, so that one deletion reaches every gateway."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: Commands) -> None:
         self._store = store
 
     async def read(self, name: str) -> bytes | None:

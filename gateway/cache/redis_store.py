@@ -116,3 +116,8 @@ class RedisStore:
         self._failed_at = [*[at for at in self._failed_at if now - at <= WITHIN_S][-FAILURES:], now]
         if len(self._failed_at) >= FAILURES or self._rests_until:
             self._rests_until = now + REST_S
+
+
+def create(url: str, *, cluster: bool, timeout_s: float = TIMEOUT_S) -> RedisStore:
+    """What is loaded by name where a URL is set; see `RedisStore`."""
+    return RedisStore(url, cluster=cluster, timeout_s=timeout_s)

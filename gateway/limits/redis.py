@@ -9,15 +9,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from gateway import plugins
 from gateway.domain.tenant import TenantLimits
 from gateway.limits import Allowance, Hold, Reservation, Scope, ScopeKind
 from gateway.limits.bucket import advance
 from gateway.limits.local_use import LocalUse
 from gateway.limits.quota import allowances, quota_of, refusal
 from gateway.limits.redis_link import RedisLink
-from gateway.limits.redis_script import RedisScript, Unreachable
 from gateway.limits.redis_upkeep import Running, Upkeep
 from gateway.limits.redis_words import Words, read_accounts, refusals
+from gateway.limits.script import Script, Unreachable
 
 _NOTHING = Hold(0, 0)
 
@@ -31,7 +32,7 @@ class RedisLimiter:
 
     def __init__(
         self,
-        script: RedisScript,
+        script: Script,
         worker: str,
         new_id: Callable[[], str],
         *,
@@ -130,7 +131,8 @@ class RedisLimiter:
 @asynccontextmanager
 async def shared(url: str, new_id: Callable[[], str], *, cluster: bool = False) -> AsyncIterator[RedisLimiter]:
     """A limiter over the Redis at `url`, tended until it is left. OperatorError: no such URL."""
-    limiter = RedisLimiter(RedisScript(url, cluster=cluster), new_id(), new_id)
+    script: Script = plugins.load("gateway.limits", "redis_script").create(url, cluster=cluster)
+    limiter = RedisLimiter(script, new_id(), new_id)
     tending = asyncio.get_running_loop().create_task(limiter.upkeep.follow())
     try:
         yield limiter

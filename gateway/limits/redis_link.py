@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 
 from gateway.limits.breaker import Breaker
-from gateway.limits.redis_script import RedisScript, Unreachable
 from gateway.limits.redis_words import Act
+from gateway.limits.script import Script, Unreachable
 
 _log = logging.getLogger(__name__)
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 class RedisLink:
     """The script behind a breaker. `ticks` is in seconds of a clock that does not go back."""
 
-    def __init__(self, script: RedisScript, ticks: Callable[[], float]) -> None:
+    def __init__(self, script: Script, ticks: Callable[[], float]) -> None:
         self._script = script
         self._ticks = ticks
         self._breaker = Breaker()

@@ -18,17 +18,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.domain.errors import OperatorError, Reason
+from gateway.limits.script import Script, Unreachable, Word
 
 SOURCE = Path(__file__).with_name("bucket.lua").read_text(encoding="utf-8")
 TIMEOUT_S = 0.05
 POOL_WAIT_S = 0.02
 CONNECTIONS = 32
-
-Word = str | bytes | int
-
-
-class Unreachable(Exception):  # noqa: N818 - the caller goes on without Redis
-    """Redis did not answer in time, or not with what was asked for; whether it did as told is unknown."""
 
 
 class _Pool(BlockingConnectionPool):
@@ -125,3 +120,8 @@ class RedisScript:
             await (self._cluster.aclose() if self._cluster else self._pool.aclose())
         except (RedisError, OSError, TimeoutError):
             return
+
+
+def create(url: str, *, cluster: bool = False, connections: int = CONNECTIONS, source: str = SOURCE) -> Script:
+    """What is loaded by name where a URL is set; see `RedisScript`."""
+    return RedisScript(url, cluster=cluster, connections=connections, source=source)

@@ -13,8 +13,8 @@ from gateway.domain.tenant import TenantLimits
 from gateway.limits import Hold, Scope
 from gateway.limits.local_use import Batch, LocalUse
 from gateway.limits.redis_link import RedisLink
-from gateway.limits.redis_script import Unreachable
 from gateway.limits.redis_words import Words
+from gateway.limits.script import Unreachable
 
 HEARTBEAT_S = 10.0
 LOOK_S = 1.0

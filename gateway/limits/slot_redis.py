@@ -11,8 +11,8 @@ from pathlib import Path
 
 from gateway.limits.adaptive import Adaptive
 from gateway.limits.redis_link import RedisLink
-from gateway.limits.redis_script import RedisScript, Unreachable
 from gateway.limits.redis_words import Act
+from gateway.limits.script import Script, Unreachable
 from gateway.limits.slot_keeper import Key, MemoryExchange
 from gateway.limits.slots import Answer, Pool, Report
 
@@ -32,7 +32,7 @@ class RedisExchange:
 
     def __init__(
         self,
-        script: RedisScript,
+        script: Script,
         worker: str,
         *,
         ticks: Callable[[], float] = time.monotonic,

@@ -6,7 +6,7 @@ import sys
 SERVING = {"grpc", "google", "aiohttp", "uvloop", "orjson", "structlog", "prometheus_client", "cryptography"}
 PARSERS = {"trafilatura", "lxml", "charset_normalizer"}
 SQL_WRITERS = {"sqlalchemy", "alembic", "mako", "pygments"}
-SERVERS_OF_OTHERS = {"psycopg"}
+SERVERS_OF_OTHERS = {"psycopg", "redis", "hiredis"}
 
 
 def test_the_gateway_loads_no_parser_of_web_pages() -> None:
