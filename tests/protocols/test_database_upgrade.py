@@ -149,6 +149,17 @@ async def test_books_of_the_first_version_are_upgraded_with_their_receipts(tmp_p
     assert shape(tmp_path / NAME) == shape(tmp_path / "new" / NAME)
 
 
+async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """Its first statements are undone with the one that failed, and the books stay those of the older gateway."""
+    with sqlite3.connect(tmp_path / NAME) as connection:
+        connection.executescript(FIRST_VERSION + "CREATE TABLE workers (other TEXT);")
+    connection.close()
+    before = shape(tmp_path / NAME)
+    with pytest.raises(OperatorError, match="table workers already exists"):
+        await open_ledger(tmp_path)
+    assert shape(tmp_path / NAME) == before
+
+
 async def test_an_older_program_leaves_upgraded_books_alone(tmp_path: Path) -> None:
     """The first version refuses a file whose user_version is above its own."""
     await (await open_ledger(tmp_path)).aclose()
