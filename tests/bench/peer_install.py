@@ -132,4 +132,6 @@ def _run(command: Sequence[str], folder: Path | None = None, environment: Mappin
         raise CannotInstallError(f"{command[0]} took longer than {INSTALL_S:.0f} s") from None
     except subprocess.CalledProcessError as error:
         lines = [line.strip() for line in str(error.stdout).splitlines() if line.strip()]
-        raise CannotInstallError(" / ".join(lines[-2:])[:300] or f"{command[0]} failed") from None
+        # Where a machine gets its packages is nobody's business who reads the table.
+        said = re.sub(r"(?:reading )?https?://\S+?:? ", "", " / ".join(lines[-2:]))
+        raise CannotInstallError(said[:300] or f"{command[0]} failed") from None
