@@ -1,51 +1,20 @@
-"""Runs a script in Redis, such as `bucket.lua`: one call, in time or not at all.
-
-Nothing is tried twice (redis-py would, for seconds) and nobody waits long for a connection. One whose command was
-cut off is closed before anybody else may have it, so that no answer reaches the wrong caller.
-"""
+"""Runs a script in Redis, such as `bucket.lua`."""
 
 import asyncio
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import hiredis
-from redis.asyncio import BlockingConnectionPool, RedisCluster
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
-from gateway.domain.errors import OperatorError, Reason
 from gateway.limits.script import Script, Unreachable, Word
+from gateway.redis_commands import TIMEOUT_S, RedisCommands
 
 SOURCE = Path(__file__).with_name("bucket.lua").read_text(encoding="utf-8")
-TIMEOUT_S = 0.05
-POOL_WAIT_S = 0.02
 CONNECTIONS = 32
 
 
-class _Pool(BlockingConnectionPool):
-    """Whoever is cancelled while giving a connection back does not take its place along."""
-
-    def __init__(self, **options: Any) -> None:  # Any: redis-py's own options
-        super().__init__(**options)
-        self._releasing: set[asyncio.Task[None]] = set()
-
-    async def release(self, connection: AbstractConnection) -> None:
-        """Gives the connection back, if need be after the caller has left."""
-        try:
-            await super().release(connection)
-        except asyncio.CancelledError:
-            if connection in self._in_use_connections:
-                task = asyncio.get_running_loop().create_task(super().release(connection))
-                self._releasing.add(task)
-                task.add_done_callback(self._releasing.discard)
-            raise
-
-
-class RedisScript:
+class RedisScript(RedisCommands):
     """The script in the Redis at `url`, or in the cluster that `url` is a node of."""
 
     def __init__(
@@ -61,25 +30,7 @@ class RedisScript:
         self._timeout_s = timeout_s
         self._source = source
         self._sha = hashlib.sha1(source.encode("utf-8"), usedforsecurity=False).hexdigest()
-        options: dict[str, Any] = {  # Any: redis-py's own options
-            "protocol": 2,
-            "max_connections": connections,
-            # One timer goes around the whole of a call; these would be further ones inside it.
-            "socket_timeout": None,
-            "socket_connect_timeout": timeout_s,
-            "retry": Retry(NoBackoff(), 0),
-            # A new connection asks for what it was opened for, and does not introduce itself first.
-            "driver_info": None,
-        }
-        self._cluster: RedisCluster | None = None
-        try:
-            if cluster:
-                self._cluster = RedisCluster.from_url(url, **options)
-            else:
-                self._pool = _Pool.from_url(url, timeout=POOL_WAIT_S, **options)
-        except (ValueError, RedisError) as error:
-            # The URL may hold a password, so that it is not repeated.
-            raise OperatorError(Reason.INTERNAL, f"redis.url is no Redis URL ({type(error).__name__})") from None
+        super().__init__(url, connections=connections, cluster=cluster, timeout_s=timeout_s)
 
     async def run(self, keys: Sequence[str], words: Sequence[Word]) -> list[object]:
         """What the script answers. Raises Unreachable."""
@@ -94,32 +45,6 @@ class RedisScript:
         if not isinstance(answer, list):
             raise Unreachable("an answer of another kind")
         return answer
-
-    async def command(self, *words: Word) -> object:
-        """One command, without a time limit of its own; errors are redis-py's."""
-        if self._cluster is not None:
-            found: object = await self._cluster.execute_command(*words)
-            return found
-        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's decorator
-        try:
-            # hiredis packs a command in a third of the time that redis-py takes for it.
-            packed = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub says a tuple of one
-            await connection.send_packed_command(packed, check_health=False)
-            return await connection.read_response()
-        except ResponseError:
-            raise
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await self._pool.release(connection)
-
-    async def aclose(self) -> None:
-        """Closes every connection."""
-        try:
-            await (self._cluster.aclose() if self._cluster else self._pool.aclose())
-        except (RedisError, OSError, TimeoutError):
-            return
 
 
 def create(url: str, *, cluster: bool = False, connections: int = CONNECTIONS, source: str = SOURCE) -> Script:
