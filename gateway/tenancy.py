@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from enum import Enum
 from math import inf
+from typing import TypeVar
 
 from gateway import schema
-from gateway.domain.tenant import DIMENSIONS, NO_LIMITS, AuditMode, LimitsMode, Tenant, TenantLimits, Tenants
-from gateway.domain.turn import Place, SearchMode
+from gateway.domain.tenant import DIMENSIONS, NO_LIMITS, LimitsMode, Tenant, TenantLimits, Tenants
 
+E = TypeVar("E", bound=Enum)
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 POLICY_KEYS = {f.name for f in fields(Tenant)} - {"name"}
 
@@ -38,12 +40,7 @@ def _mode(value: object, faults: list[str]) -> LimitsMode:
     """`[limits] mode`: read again with the tenants, within a second of a change of the file."""
     table = _table(value, "limits", faults)
     faults += schema.unknown_names("limits", table, {"mode": None})
-    for mode in LimitsMode:
-        if table.get("mode", LimitsMode.ENFORCE.value) == mode.value:
-            return mode
-    words = ", ".join(mode.value for mode in LimitsMode)
-    faults.append(f"limits.mode: {table['mode']!r} is none of {words}")
-    return LimitsMode.ENFORCE
+    return _one_of(LimitsMode.ENFORCE, table.get("mode"), "limits.mode", faults)
 
 
 def _table(value: object, section: str, faults: list[str]) -> dict[str, object]:
@@ -56,9 +53,9 @@ def _table(value: object, section: str, faults: list[str]) -> dict[str, object]:
 def _tenant(base: Tenant, table: dict[str, object], section: str, faults: list[str]) -> Tenant:
     faults += schema.unknown_names(section, table, dict.fromkeys(POLICY_KEYS))
     limits = _limits(base.limits, table.pop("limits", {}), f"{section}.limits", faults)
-    search_mode = _search_mode(base.search_mode, table.pop("search_mode", None), section, faults)
-    place = _place(base.place, table.pop("place", None), section, faults)
-    audit = _audit(base.audit, table.pop("audit", None), section, faults)
+    search_mode = _one_of(base.search_mode, table.pop("search_mode", None), f"{section}.search_mode", faults)
+    place = _one_of(base.place, table.pop("place", None), f"{section}.place", faults)
+    audit = _one_of(base.audit, table.pop("audit", None), f"{section}.audit", faults)
     labels = _table(table.pop("labels", dict(base.labels)), f"{section}.labels", faults)
     per_subject = _limits(base.per_subject, table.pop("per_subject", {}), f"{section}.per_subject", faults)
     per_key = _limits(base.per_key, table.pop("per_key", {}), f"{section}.per_key", faults)
@@ -112,33 +109,14 @@ def _kind(example: object) -> str:
             return "a whole number that is zero (no limit) or more"
 
 
-def _search_mode(base: SearchMode, value: object, section: str, faults: list[str]) -> SearchMode:
+def _one_of(base: E, value: object, where: str, faults: list[str]) -> E:
+    """The member of the base's own enumeration that the value names; the base where there is none."""
     if value is None:
         return base
-    for mode in SearchMode:
-        if value == mode.value:
-            return mode
-    faults.append(f"{section}.search_mode: {value!r} is none of never, auto, always")
-    return base
-
-
-def _place(base: Place, value: object, section: str, faults: list[str]) -> Place:
-    if value is None:
-        return base
-    for place in Place:
-        if value == place.value:
-            return place
-    faults.append(f"{section}.place: {value!r} is none of {', '.join(place.value for place in Place)}")
-    return base
-
-
-def _audit(base: AuditMode, value: object, section: str, faults: list[str]) -> AuditMode:
-    if value is None:
-        return base
-    for mode in AuditMode:
-        if value == mode.value:
-            return mode
-    faults.append(f"{section}.audit: {value!r} is none of {', '.join(mode.value for mode in AuditMode)}")
+    members = {member.value: member for member in type(base)}
+    if isinstance(value, str) and value in members:
+        return members[value]
+    faults.append(f"{where}: {value!r} is none of {', '.join(members)}")
     return base
 
 
